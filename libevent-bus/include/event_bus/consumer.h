@@ -1,0 +1,69 @@
+/* consumer.h -- batches of events, from Kafka into Postgres exactly once, or plain.
+ *
+ * Into Postgres: the position (next offset) of each partition is a row of consumer_positions in the handler's own database and
+ * moves in the same transaction as the effects, by a compare-and-set: whoever lost the partition cannot write. On assignment
+ * the consumer seeks to that row; without a row it starts at the beginning. Kafka's committed offsets are not used, except as
+ * a copy for lag tools. Only committed records of Kafka transactions are seen.
+ *
+ * A loop of its own: consumer_run() blocks the calling thread until consumer_stop(). Transient errors are retried with
+ * jittered back-off from 100 ms to 10 s; FATAL ends the run. */
+#pragma once
+
+#include "event.h"
+#include "kafka.h"
+#include "outbox.h"
+#include "pg.h"
+
+struct consumer;
+
+/* One event of a batch. A handler that cannot accept it (malformed, breaks a rule of the contract) sets `verdict` by error_set()
+ * or error_field(): kind INVALID or REFUSED sends the event to `<topic>.<group>.dead` through the outbox of the same transaction,
+ * with headers dlq_reason, dlq_field, dlq_kind, dlq_topic, dlq_partition, dlq_offset, dlq_group. */
+struct delivery {
+    struct event event;
+    struct error verdict;
+};
+
+/* Handles `count` deliveries, in order per partition, inside an open transaction on pg (NULL in a plain consumer).
+ * true: the consumer writes outbox, positions and commits. false: all is rolled back; TRANSIENT is retried as it is, INVALID and
+ * REFUSED are retried one event at a time and the culprit dead-lettered, FATAL ends consumer_run().
+ * The handler may be called again with the same deliveries: state outside the transaction must not be touched before
+ * `committed` is called. */
+typedef bool (*consumer_handler)(
+    struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e);
+
+struct consumer_options {
+    struct kafka_options kafka;
+    const char *group;         /* bare; also names the rows in consumer_positions */
+    const char *const *topics; /* bare names, NULL-terminated */
+    consumer_handler handle;
+    void (*committed)(void *context); /* optional: the batch last handled is durable */
+    void *context;
+    const struct pg_options *pg; /* NULL: plain consumer: no transaction; position only in memory */
+    bool from_end;               /* plain consumer: start at the end instead of the beginning */
+    uint32_t batch_max;          /* events; 0: 500 */
+    void (*on_error)(void *context, const struct error *e); /* optional: told of each retried error; for logs */
+    void (*on_state)(void *context, const char *line);      /* optional: assignment, seek, stop; for logs */
+};
+
+struct consumer_stats {
+    uint64_t events, batches, dead_letters, retries;
+    int64_t lag;               /* events not yet handled over all assigned partitions, as of the last fetch; -1 unknown */
+    int64_t last_progress_us;  /* now_us() when a batch was last handled, or the end was last reached */
+    uint32_t assigned;         /* partitions */
+};
+
+/* Options and what they point to must outlive the consumer. Errors: INVALID (setting named), FATAL, TRANSIENT (database). */
+EB_API MUST_CHECK bool consumer_open(
+    const struct consumer_options *options, struct consumer **ret_consumer, struct error *e);
+EB_API void consumer_free(struct consumer *consumer); /* after consumer_run() has returned; NULL is fine */
+DEFINE_CLEANUP(struct consumer *, consumer_free)
+
+/* true after consumer_stop(); false with *e FATAL. */
+EB_API MUST_CHECK bool consumer_run(struct consumer *consumer, struct error *e);
+EB_API void consumer_stop(struct consumer *consumer);                                       /* any thread, any time */
+EB_API void consumer_get_stats(const struct consumer *consumer, struct consumer_stats *ret); /* any thread */
+
+/* Plain consumers and tests: handles one batch, waiting up to timeout_ms for the first event. *ret_count may be 0. */
+EB_API MUST_CHECK bool consumer_poll(
+    struct consumer *consumer, uint32_t timeout_ms, size_t *ret_count, struct error *e);
