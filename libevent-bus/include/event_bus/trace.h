@@ -11,5 +11,5 @@ struct trace {
 
 EB_API void trace_new(struct trace *ret_trace);                              /* a new trace id */
 EB_API bool trace_parse(const char *traceparent, struct trace *ret_trace);   /* false and ret "" if malformed or NULL */
-EB_API void trace_child(const struct trace *parent, struct trace *ret_trace); /* same trace id, new span id */
+EB_API void trace_child(const struct trace *parent, struct trace *ret_trace); /* same trace id, new span id; of none: a new trace */
 EB_API void trace_id(const struct trace *trace, char ret_hex[33]);           /* "" without a trace */
