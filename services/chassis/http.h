@@ -68,13 +68,14 @@ enum http_auth { HTTP_AUTH_NONE, HTTP_AUTH_USER, HTTP_AUTH_SERVICE, HTTP_AUTH_AN
 struct http_route {
     const char *method;  /* NULL ends the table */
     const char *pattern; /* "/orders/:id" */
-    http_handler handle;            /* exactly one of the two … */
+    http_handler handle;            /* exactly one of the two, or .proxied … */
     http_batch_handler handle_batch;
     enum http_auth auth;
     bool json;              /* the body must be a JSON object */
     bool idempotent;        /* needs an Idempotency-Key: 400 without */
     bool read_only;         /* transaction READ ONLY; may be served by any worker */
     bool no_tx;             /* the handler has no use for a transaction */
+    bool proxied;           /* neither handler: service.proxy takes the call, in the loop thread, once all checks are passed */
     bool slow;              /* CPU-bound (argon2): own small pool, so that it starves nobody */
     uint32_t body_max;      /* 0: HTTP_BODY_MAX */
     uint32_t lane;          /* batched routes with the same lane share one queue, thread and connection */

@@ -56,8 +56,8 @@ struct service {
     bool (*background)(struct service_runtime *runtime, struct error *e);
     /* Optional: extra truth for /health; false with a reason makes it 503. */
     bool (*healthy)(void *state, char *ret_reason, size_t size);
-    /* Optional, gateway: sees every request that no route matched, in the loop thread; takes it by returning true and later
-     * answers with service_reply(). */
+    /* For routes marked .proxied, in the loop thread: takes the call by returning true and answers it, now or later, with
+     * service_reply(); false is 404. */
     bool (*proxy)(struct service_runtime *runtime, struct http_call *call);
 };
 
