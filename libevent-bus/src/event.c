@@ -1,0 +1,222 @@
+#include <event_bus/event.h>
+
+#include "text.h"
+
+#include <stdio.h>
+
+#define SPEC_VERSION "1.0"
+#define CONTENT_TYPE "application/protobuf"
+
+enum {
+    SPEC_VERSION_MAX = 16,
+    CONTENT_TYPE_MAX = 128,
+    TRACEPARENT_MAX = 256, /* a later version of Trace Context may be longer than ours */
+    NESTING_MAX = 32,      /* messages within messages */
+};
+
+/* The headers we know, in the order they are written. */
+enum header { SPECVERSION, ID, SOURCE, TYPE, TIME, SUBJECT, CONTENT, TRACEPARENT, HEADERS };
+
+static const struct {
+    const char *name;
+    size_t max; /* bytes with the NUL */
+    bool required;
+} headers[HEADERS] = {
+    [SPECVERSION] = { "ce_specversion", SPEC_VERSION_MAX, true },
+    [ID] = { "ce_id", EVENT_ID_MAX, true },
+    [SOURCE] = { "ce_source", EVENT_SOURCE_MAX, true },
+    [TYPE] = { "ce_type", EVENT_TYPE_MAX, true },
+    [TIME] = { "ce_time", EVENT_TIME_MAX * 2, false },
+    [SUBJECT] = { "ce_subject", EVENT_SUBJECT_MAX, false },
+    [CONTENT] = { "content-type", CONTENT_TYPE_MAX, false },
+    [TRACEPARENT] = { "traceparent", TRACEPARENT_MAX, false },
+};
+
+static bool refuse(enum header h, const char *why, struct error *e)
+{
+    return error_field(e, ERROR_INVALID, "", headers[h].name, "header %s %s", headers[h].name, why);
+}
+
+static bool check_value(enum header h, const char *value, size_t len, struct error *e)
+{
+    if (len >= headers[h].max)
+        return refuse(h, "is too long", e);
+    if (headers[h].required && len == 0)
+        return refuse(h, "is empty", e);
+    if (!text_is_clean(value, len))
+        return refuse(h, "is not printable UTF-8", e);
+    return true;
+}
+
+bool event_headers(const struct event *event, rd_kafka_headers_t **ret_headers, struct error *e)
+{
+    char time[EVENT_TIME_MAX] = "";
+
+    if (event->time_us != 0)
+        event_time_format(event->time_us, time);
+
+    const char *values[HEADERS] = {
+        [SPECVERSION] = SPEC_VERSION,
+        [ID] = event->id,
+        [SOURCE] = event->source,
+        [TYPE] = event->type,
+        [TIME] = time,
+        [SUBJECT] = event->subject,
+        [CONTENT] = CONTENT_TYPE,
+        [TRACEPARENT] = event->traceparent,
+    };
+
+    for (enum header h = 0; h < HEADERS; h++) {
+        values[h] = values[h] ? values[h] : "";
+        if (!check_value(h, values[h], strlen(values[h]), e))
+            return false;
+    }
+
+    rd_kafka_headers_t *list = rd_kafka_headers_new(HEADERS);
+
+    for (enum header h = 0; h < HEADERS; h++) {
+        if (values[h][0] != '\0')
+            rd_kafka_header_add(list, headers[h].name, -1, values[h], -1);
+    }
+    *ret_headers = list;
+    return true;
+}
+
+/* The one value of header h; "" if it is absent. librdkafka puts a NUL behind each value. */
+static bool read_header(const rd_kafka_headers_t *list, enum header h, const char **ret_value, struct error *e)
+{
+    const void *value = NULL, *other;
+    size_t len = 0, other_len;
+
+    if (!list || rd_kafka_header_get(list, 0, headers[h].name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return !headers[h].required || refuse(h, "is missing", e);
+    if (rd_kafka_header_get(list, 1, headers[h].name, &other, &other_len) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return refuse(h, "is repeated", e);
+    if (!check_value(h, value ? value : "", len, e))
+        return false;
+    *ret_value = value ? value : "";
+    return true;
+}
+
+static bool check_content_type(const char *content_type)
+{
+    size_t len = strlen(CONTENT_TYPE);
+
+    return content_type[0] == '\0' || (strncasecmp(content_type, CONTENT_TYPE, len) == 0 &&
+                                          (content_type[len] == '\0' || content_type[len] == ';'));
+}
+
+bool event_parse(const rd_kafka_message_t *message, const char *bare_topic, struct event *ret_event, struct error *e)
+{
+    const char *values[HEADERS];
+    rd_kafka_headers_t *list = NULL;
+    struct error first = { 0 }, later;
+    struct trace trace;
+
+    if (rd_kafka_message_headers(message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        list = NULL;
+    /* A bad header does not hide the others: a dead letter names what can be read. */
+    for (enum header h = 0; h < HEADERS; h++) {
+        values[h] = "";
+        if (!read_header(list, h, &values[h], error_is(&first, ERROR_NONE) ? &first : &later))
+            values[h] = "";
+    }
+    *ret_event = (struct event){
+        .topic = bare_topic,
+        .partition = message->partition,
+        .offset = message->offset,
+        .key = { message->key, message->key_len },
+        .value = { message->payload, message->len },
+        .id = values[ID],
+        .source = values[SOURCE],
+        .type = values[TYPE],
+        .subject = values[SUBJECT],
+        /* W3C: a traceparent that does not parse is as good as none. */
+        .traceparent = trace_parse(values[TRACEPARENT], &trace) ? values[TRACEPARENT] : "",
+    };
+    if (!error_is(&first, ERROR_NONE)) {
+        *e = first;
+        return false;
+    }
+    if (strcmp(values[SPECVERSION], SPEC_VERSION) != 0)
+        return refuse(SPECVERSION, "is not " SPEC_VERSION, e);
+    if (!check_content_type(values[CONTENT]))
+        return refuse(CONTENT, "is not " CONTENT_TYPE, e);
+    if (values[TIME][0] != '\0' && !event_time_parse(values[TIME], &ret_event->time_us))
+        return refuse(TIME, "is not an RFC 3339 time", e);
+    return true;
+}
+
+/* ---- Values ---- */
+
+static bool check_message(const ProtobufCMessage *message, int depth, struct error *e);
+
+static bool check_element(const ProtobufCFieldDescriptor *field, const void *element, int depth, struct error *e)
+{
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+        const ProtobufCMessage *nested = *(ProtobufCMessage *const *)element;
+
+        return !nested || check_message(nested, depth + 1, e);
+    }
+    if (field->type == PROTOBUF_C_TYPE_STRING) {
+        const char *text = *(char *const *)element;
+
+        if (text && !text_is_utf8(text, strlen(text)))
+            return error_field(e, ERROR_INVALID, "", field->name, "field %s is not UTF-8", field->name);
+    }
+    return true;
+}
+
+static bool check_field(
+    const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, int depth, struct error *e)
+{
+    const char *base = (const char *)message;
+
+    if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+        bool other_of_oneof = (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0 &&
+                              *(const uint32_t *)(const void *)(base + field->quantifier_offset) != field->id;
+
+        return other_of_oneof || check_element(field, base + field->offset, depth, e);
+    }
+    if (field->type != PROTOBUF_C_TYPE_MESSAGE && field->type != PROTOBUF_C_TYPE_STRING)
+        return true;
+
+    size_t count = *(const size_t *)(const void *)(base + field->quantifier_offset);
+    void *const *elements = *(void *const *const *)(const void *)(base + field->offset);
+
+    for (size_t i = 0; i < count; i++) {
+        if (!check_element(field, &elements[i], depth, e))
+            return false;
+    }
+    return true;
+}
+
+/* proto3 strings are UTF-8; protobuf-c does not look. */
+static bool check_message(const ProtobufCMessage *message, int depth, struct error *e)
+{
+    if (depth > NESTING_MAX)
+        return error_set(e, ERROR_INVALID, "messages are nested more than %d deep", NESTING_MAX);
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+        if (!check_field(message, &message->descriptor->fields[i], depth, e))
+            return false;
+    }
+    return true;
+}
+
+bool event_decode(const struct event *event, const ProtobufCMessageDescriptor *descriptor,
+    ProtobufCMessage **ret_message, struct error *e)
+{
+    if (strcmp(event->type, descriptor->name) != 0)
+        return error_field(e, ERROR_INVALID, "", "ce_type", "event is a %s, not a %s", event->type, descriptor->name);
+
+    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, event->value.len, event->value.data);
+
+    if (!message)
+        return error_set(e, ERROR_INVALID, "value does not decode as %s", descriptor->name);
+    if (!check_message(message, 0, e)) {
+        protobuf_c_message_free_unpacked(message, NULL);
+        return false;
+    }
+    *ret_message = message;
+    return true;
+}
