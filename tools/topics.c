@@ -13,7 +13,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { REQUEST_TIMEOUT_MS = 30000, LEADERS_TIMEOUT_MS = 30000, LEADERS_PAUSE_US = 50000, LINE_MAX_BYTES = 512 };
+enum {
+    METADATA_TIMEOUT_MS = 10000,
+    REQUEST_TIMEOUT_MS = 30000,
+    LEADERS_TIMEOUT_MS = 30000,
+    LEADERS_PAUSE_US = 50000,
+    LINE_MAX_BYTES = 512
+};
 
 enum action { ACTION_APPLY, ACTION_CHECK, ACTION_DELETE };
 
@@ -141,7 +147,7 @@ static bool delete_all(struct tool *tool, struct error *e)
 
 static bool metadata(struct tool *tool, const struct rd_kafka_metadata **ret_metadata, struct error *e)
 {
-    rd_kafka_resp_err_t code = rd_kafka_metadata(tool->client, 1, NULL, ret_metadata, REQUEST_TIMEOUT_MS);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(tool->client, 1, NULL, ret_metadata, METADATA_TIMEOUT_MS);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_error(code, "reading the cluster's topics", e);
 }
 

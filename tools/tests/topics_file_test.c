@@ -47,7 +47,7 @@ Test(topics_file, a_mistake_is_named)
     const struct {
         const char *text, *named;
     } cases[] = {
-        { "channels: [", ":1" },
+        { "channels: [", ":2" },
         { "", "no channels" },
         { "channels: {}", "no channels" },
         { "channels:\n  a:\n    address: a\n", "bindings.kafka" },
