@@ -1,0 +1,241 @@
+#include "audit.h"
+
+#include "settlement.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+enum { HOLDS_MAX = 1 << 15, LEVELS_MAX = 1 << 14, MARKETS_MAX = 8, ASSETS_MAX = 8 };
+
+struct hold {
+    uint64_t order_id;
+    int64_t minor; /* still set aside */
+    bool open;
+};
+
+struct audit {
+    const struct engine *engine;
+    struct hold holds[HOLDS_MAX]; /* by order id modulo the size: the tests' ids are small */
+    uint64_t seq[MARKETS_MAX], trade_id[MARKETS_MAX], posting_seq[MARKETS_MAX], book_seq[MARKETS_MAX];
+    uint64_t postings[MARKETS_MAX]; /* since the last POSTINGS */
+    int64_t at_us[MARKETS_MAX];
+    struct {
+        uint16_t market;
+        struct engine_level_change change;
+    } levels[LEVELS_MAX];
+    size_t levels_count;
+};
+
+struct audit *audit_new(void)
+{
+    return xcalloc(1, sizeof(struct audit));
+}
+
+void audit_free(struct audit *audit)
+{
+    xfree(audit);
+}
+
+void audit_set_engine(struct audit *audit, const struct engine *engine)
+{
+    audit->engine = engine;
+}
+
+void audit_accept(struct audit *audit, uint16_t market, const struct engine_order *order)
+{
+    (void)market;
+    cr_assert(order->order_id < HOLDS_MAX, "the test's order ids stay below %d", HOLDS_MAX);
+    audit->holds[order->order_id] = (struct hold){ order->order_id, order->hold_minor, true };
+}
+
+static void check_legs(const struct settlement_leg *legs, size_t count)
+{
+    __int128 sum[ASSETS_MAX] = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        cr_assert(legs[i].asset_id < ASSETS_MAX);
+        cr_assert((legs[i].kind == SETTLEMENT_USER) == (legs[i].owner_id > 0));
+        sum[legs[i].asset_id] += (__int128)legs[i].available_delta_minor + legs[i].held_delta_minor;
+        cr_assert(legs[i].available_delta_minor >= 0, "a settlement only gives to the available bucket");
+        cr_assert(legs[i].held_delta_minor <= 0, "a settlement only takes from the held bucket");
+    }
+    for (size_t asset = 0; asset < ASSETS_MAX; asset++)
+        cr_assert(sum[asset] == 0, "the legs of asset %zu do not sum to zero", asset);
+}
+
+/* What the legs take from holds in `asset` on behalf of `user_id` comes out of this order's hold. */
+static void draw(struct audit *audit, uint64_t order_id, uint64_t user_id, uint32_t asset,
+    const struct settlement_leg *legs, size_t count)
+{
+    struct hold *hold = &audit->holds[order_id];
+    cr_assert(hold->open, "order %lu has no hold", order_id);
+    for (size_t i = 0; i < count; i++)
+        if (legs[i].owner_id == user_id && legs[i].asset_id == asset)
+            hold->minor += legs[i].held_delta_minor;
+    cr_assert(hold->minor >= 0, "the hold of order %lu is overdrawn", order_id);
+}
+
+static void finish(struct audit *audit, uint64_t order_id)
+{
+    cr_assert(audit->holds[order_id].minor == 0, "order %lu is final with %ld still held", order_id,
+        audit->holds[order_id].minor);
+    audit->holds[order_id].open = false;
+}
+
+static void audit_fill(struct audit *audit, const struct engine_market_config *config, const struct engine_fill *fill)
+{
+    struct settlement_leg legs[SETTLEMENT_LEGS_MAX];
+    size_t count = settlement_of_fill(config, fill, legs);
+    bool taker_buys = fill->record.side == ENGINE_BUY;
+    check_legs(legs, count);
+    cr_assert(fill->trade_id == ++audit->trade_id[fill->record.market]);
+    cr_assert(fill->quantity_lots > 0);
+    cr_assert(fill->maker.user_id != fill->taker.user_id, "a self-trade");
+    cr_assert(taker_buys ? fill->price_ticks <= fill->taker_limit_ticks : fill->price_ticks >= fill->taker_limit_ticks,
+        "a trade through the taker's limit");
+    uint32_t taker_pays = taker_buys ? config->quote_asset_id : config->base_asset_id;
+    uint32_t maker_pays = taker_buys ? config->base_asset_id : config->quote_asset_id;
+    draw(audit, fill->taker.order_id, fill->taker.user_id, taker_pays, legs, count);
+    draw(audit, fill->maker.order_id, fill->maker.user_id, maker_pays, legs, count);
+    if (fill->taker.remaining_lots == 0)
+        finish(audit, fill->taker.order_id);
+    if (fill->maker.remaining_lots == 0)
+        finish(audit, fill->maker.order_id);
+    audit->postings[fill->record.market]++;
+}
+
+static void audit_closed(
+    struct audit *audit, const struct engine_market_config *config, const struct engine_order_record *closed)
+{
+    struct settlement_leg legs[SETTLEMENT_LEGS_MAX];
+    size_t count = settlement_of_release(config, closed, legs);
+    check_legs(legs, count);
+    cr_assert(closed->status != ENGINE_REJECTED || closed->filled_lots == 0, "a rejected order has fills");
+    draw(audit, closed->order_id, closed->user_id,
+        closed->record.side == ENGINE_BUY ? config->quote_asset_id : config->base_asset_id, legs, count);
+    finish(audit, closed->order_id);
+    audit->postings[closed->record.market]++;
+}
+
+static void apply_level(struct audit *audit, uint16_t market, const struct engine_level_change *change)
+{
+    size_t at = 0;
+    while (at < audit->levels_count &&
+           (audit->levels[at].market != market || audit->levels[at].change.side != change->side ||
+               audit->levels[at].change.price_ticks != change->price_ticks))
+        at++;
+    cr_assert((change->total_lots == 0) == (change->orders == 0));
+    cr_assert(at < audit->levels_count || change->orders > 0, "a level that never was is gone");
+    if (change->orders == 0) {
+        audit->levels[at] = audit->levels[--audit->levels_count];
+        return;
+    }
+    cr_assert(at < LEVELS_MAX);
+    audit->levels[at].market = market;
+    audit->levels[at].change = *change;
+    if (at == audit->levels_count)
+        audit->levels_count++;
+}
+
+static void audit_book(struct audit *audit, const struct engine_book_record *book)
+{
+    cr_assert(book->book_seq == ++audit->book_seq[book->record.market]);
+    cr_assert(book->count > 0 && book->count <= ENGINE_LEVELS_MAX);
+    for (size_t i = 0; i < book->count; i++) {
+        for (size_t j = 0; j < i && book->count < 100; j++)
+            cr_assert(book->changes[i].side != book->changes[j].side ||
+                          book->changes[i].price_ticks != book->changes[j].price_ticks,
+                "a level appears twice in one change");
+        apply_level(audit, book->record.market, &book->changes[i]);
+    }
+}
+
+void audit_records(void *context, const struct engine_record *first, size_t size)
+{
+    struct audit *audit = context;
+    for (each_record(record, first, size)) {
+        uint16_t market = record->market;
+        const struct engine_market_config *config = &engine_market_get(audit->engine, market)->config;
+        cr_assert(market < MARKETS_MAX && record->size % 8 == 0 && record->size >= sizeof *record);
+        cr_assert(record->seq == ++audit->seq[market], "seq %lu where %lu was due", record->seq, audit->seq[market]);
+        cr_assert(record->at_us >= audit->at_us[market], "time went back");
+        audit->at_us[market] = record->at_us;
+        switch ((enum engine_record_kind)record->kind) {
+        case ENGINE_RECORD_FILL:
+            audit->seq[market] += 2;
+            audit_fill(audit, config, (const struct engine_fill *)record);
+            break;
+        case ENGINE_RECORD_CLOSED:
+            audit_closed(audit, config, (const struct engine_order_record *)record);
+            break;
+        case ENGINE_RECORD_POSTINGS: {
+            const struct engine_postings *postings = (const struct engine_postings *)record;
+            cr_assert(postings->posting_seq == ++audit->posting_seq[market]);
+            cr_assert(postings->count == audit->postings[market] && postings->count <= ENGINE_POSTINGS_MAX);
+            audit->postings[market] = 0;
+            break;
+        }
+        case ENGINE_RECORD_BOOK:
+            audit_book(audit, (const struct engine_book_record *)record);
+            break;
+        case ENGINE_RECORD_OPENED:
+        case ENGINE_RECORD_CANCEL_REJECTED:
+            break;
+        }
+    }
+}
+
+struct settled {
+    struct audit *audit;
+    const struct engine_market_config *config;
+    uint16_t market;
+    size_t levels;
+    uint32_t orders;
+};
+
+static bool resting_is_covered(void *context, const struct engine_resting *order)
+{
+    struct settled *settled = context;
+    const struct hold *hold = &settled->audit->holds[order->order_id];
+    int64_t needed = order->side == ENGINE_BUY
+                         ? order->price_ticks * order->remaining_lots * settled->config->notional_unit_minor
+                         : order->remaining_lots * settled->config->lot_minor;
+    cr_assert(hold->open && hold->minor == needed, "order %lu rests with %ld held, needs %ld", order->order_id,
+        hold->minor, needed);
+    settled->orders++;
+    return true;
+}
+
+static bool level_is_known(void *context, const struct engine_level_change *level)
+{
+    struct settled *settled = context;
+    for (size_t i = 0; i < settled->audit->levels_count; i++) {
+        const struct engine_level_change *known = &settled->audit->levels[i].change;
+        if (settled->audit->levels[i].market == settled->market && known->side == level->side &&
+            known->price_ticks == level->price_ticks) {
+            cr_assert(known->total_lots == level->total_lots && known->orders == level->orders);
+            settled->levels++;
+            return true;
+        }
+    }
+    cr_assert(false, "level %ld never appeared in a change", level->price_ticks);
+    return false;
+}
+
+void audit_settled(struct audit *audit)
+{
+    struct settled settled = { .audit = audit };
+    for (uint16_t market = 0; market < engine_market_count(audit->engine); market++) {
+        cr_assert(audit->postings[market] == 0, "a fill or release without POSTINGS");
+        settled.market = market;
+        settled.config = &engine_market_get(audit->engine, market)->config;
+        for (enum engine_side side = ENGINE_BUY; side <= ENGINE_SELL; side++) {
+            engine_each_order(audit->engine, market, side, resting_is_covered, &settled);
+            engine_each_level(audit->engine, market, side, level_is_known, &settled);
+        }
+    }
+    cr_assert(settled.levels == audit->levels_count, "a level that changes gave is not in the book");
+    cr_assert(settled.orders == engine_orders_count(audit->engine));
+    for (size_t i = 0; i < HOLDS_MAX; i++)
+        settled.orders -= audit->holds[i].open ? 1 : 0;
+    cr_assert(settled.orders == 0, "an order that does not rest has a hold");
+}

@@ -1,0 +1,28 @@
+/* script.h -- engine tests as tables: a command, the records it must give, the book it must leave.
+ *
+ *   buy|sell ID uUSER LOTS@PRICE [ioc|fok|gtd|post|market|stop …] | cancel ID uUSER | halt | cancel-only | open | tick
+ * US Records:  fill LOTS@PRICE mMAKER tTAKER · open ID LOTS@PRICE · close ID LOTS why · refuse ID why (status REJECTED)
+ *           nocancel ID gone|foreign · post N (postings in the group) · book SIDE PRICE:LOTS/ORDERS …   joined by "; "
+ * Book:     bids and asks from the touch, a queue in its order: "100:1x5,3x2 99:7x1 | 101:4x2" (price:ID x LOTS)
+ * NULL means: not checked. */
+#pragma once
+
+#include "audit.h"
+
+struct script_step {
+    const char *command;
+    const char *records;
+    const char *book;
+};
+
+struct script;
+
+struct script *script_new(uint32_t orders_max, uint32_t pages_max);
+void script_free(struct script *script);
+DEFINE_CLEANUP(struct script *, script_free)
+
+struct engine *script_engine(struct script *script);
+void script_step(struct script *script, const struct script_step *step);
+
+/* Runs a table that ends with a NULL command on a new engine. */
+void script_run(const struct script_step *steps);
