@@ -101,10 +101,9 @@ static int forget(struct support_process *process, int status)
 {
     process->pid = 0;
     int result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    if (result == 0 || result == 128 + SIGKILL)
-        unlink(process->log_path);
-    else
+    if (result != 0 && result != 128 + SIGKILL)
         print_log(process);
+    unlink(process->log_path);
     return result;
 }
 
