@@ -8,8 +8,8 @@ static_assert(sizeof(struct book_order) == 64, "an order is one cache line");
 static_assert(sizeof(struct book_level) == 24, "a page of levels stays small");
 
 enum {
-    INDEX_LINE_BITS = 3, /* eight entries a cache line: neighbouring ids share one */
-    INDEX_LINE_MASK = (1 << INDEX_LINE_BITS) - 1,
+    DIRECTORY_LINE_BITS = 2, /* four entries a cache line */
+    DIRECTORY_LINE_MASK = (1 << DIRECTORY_LINE_BITS) - 1,
     ADD_NODES_MAX = 2 * BOOK_HEIGHT_MAX, /* a taller root and a new path down to the page */
     PLACE_MASK = 63,
 };
@@ -79,21 +79,23 @@ struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max)
     CLEANUP(book_memory_free) struct book_memory *memory = calloc(1, sizeof *memory);
     if (!memory)
         return NULL;
-    uint32_t index_bits = INDEX_LINE_BITS + 1;
-    while (1u << index_bits < 2 * orders_max)
-        index_bits++;
+    uint32_t directory_bits = DIRECTORY_LINE_BITS + 1;
+    while (1u << directory_bits < 2 * orders_max)
+        directory_bits++;
     memory->orders_max = orders_max;
     memory->pages_max = pages_max;
     memory->nodes_max = 2 * pages_max + 2 * ADD_NODES_MAX;
-    memory->index_mask = (1u << index_bits) - 1;
-    memory->index_shift = 32 - (index_bits - INDEX_LINE_BITS);
+    memory->directory_mask = (1u << directory_bits) - 1;
+    memory->directory_shift = 64 - (directory_bits - DIRECTORY_LINE_BITS);
     size_t orders_size = ((size_t)orders_max + 1) * sizeof *memory->orders;
     memory->orders = aligned_alloc(64, orders_size);
     memory->levels = calloc(((size_t)pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels);
     memory->pages = calloc((size_t)pages_max + 1, sizeof *memory->pages);
     memory->nodes = calloc((size_t)memory->nodes_max + 1, sizeof *memory->nodes);
-    memory->index = calloc((size_t)memory->index_mask + 1, sizeof *memory->index);
-    if (!memory->orders || !memory->levels || !memory->pages || !memory->nodes || !memory->index)
+    memory->id_pages = calloc((size_t)orders_max + 1, sizeof *memory->id_pages);
+    memory->directory = calloc((size_t)memory->directory_mask + 1, sizeof *memory->directory);
+    if (!memory->orders || !memory->levels || !memory->pages || !memory->nodes || !memory->id_pages ||
+        !memory->directory)
         return NULL;
     return TAKE(memory);
 }
@@ -106,7 +108,8 @@ void book_memory_free(struct book_memory *memory)
     free(memory->levels);
     free(memory->pages);
     free(memory->nodes);
-    free(memory->index);
+    free(memory->id_pages);
+    free(memory->directory);
     free(memory);
 }
 
@@ -116,51 +119,77 @@ bool book_has_room(const struct book_memory *memory)
            memory->nodes_live + ADD_NODES_MAX <= memory->nodes_max;
 }
 
-/* ---- Index: order id → slot. Linear probing; deletion shifts back, so there are no tombstones to clean. ---- */
+/* ---- Index: order id → slot. Deletion shifts entries back, so the directory has no tombstones to clean. ---- */
 
-static inline uint32_t index_home(const struct book_memory *memory, uint32_t tag)
+/* Neighbouring pages of ids share a line of the directory. */
+static inline uint32_t directory_home(const struct book_memory *memory, uint64_t key)
 {
-    uint32_t line = (uint32_t)((tag >> INDEX_LINE_BITS) * 2654435769u) >> memory->index_shift;
-    return line << INDEX_LINE_BITS | (tag & INDEX_LINE_MASK);
+    uint64_t line = (key >> DIRECTORY_LINE_BITS) * 0x9e3779b97f4a7c15u >> memory->directory_shift;
+    return (uint32_t)line << DIRECTORY_LINE_BITS | ((uint32_t)key & DIRECTORY_LINE_MASK);
+}
+
+/* The entry of a key, or the empty one where it would go. */
+static inline struct book_id_entry *directory_entry(const struct book_memory *memory, uint64_t key)
+{
+    uint32_t at = directory_home(memory, key);
+    while (memory->directory[at].key != key && memory->directory[at].key != 0)
+        at = (at + 1) & memory->directory_mask;
+    return &memory->directory[at];
+}
+
+static inline uint64_t id_key(uint64_t order_id)
+{
+    return (order_id >> BOOK_ID_BITS) + 1;
+}
+
+static void directory_erase(struct book_memory *memory, struct book_id_entry *entry)
+{
+    uint32_t hole = (uint32_t)(entry - memory->directory), mask = memory->directory_mask;
+    for (uint32_t at = (hole + 1) & mask; memory->directory[at].key != 0; at = (at + 1) & mask) {
+        uint32_t home = directory_home(memory, memory->directory[at].key);
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            memory->directory[hole] = memory->directory[at];
+            hole = at;
+        }
+    }
+    memory->directory[hole].key = 0;
+}
+
+static uint32_t id_page_take(struct book_memory *memory)
+{
+    uint32_t page = memory->id_pages_free;
+    if (page == BOOK_NONE)
+        return ++memory->id_pages_used;
+    memory->id_pages_free = memory->id_pages[page].slots[0];
+    memory->id_pages[page].slots[0] = BOOK_NONE;
+    return page;
 }
 
 static void index_insert(struct book_memory *memory, uint64_t order_id, uint32_t slot)
 {
-    uint32_t tag = (uint32_t)order_id;
-    uint32_t at = index_home(memory, tag);
-    while (memory->index[at] != 0)
-        at = (at + 1) & memory->index_mask;
-    memory->index[at] = (uint64_t)tag << 32 | slot;
-}
-
-static inline uint32_t index_position(const struct book_memory *memory, uint64_t order_id)
-{
-    uint32_t tag = (uint32_t)order_id;
-    uint32_t at = index_home(memory, tag);
-    for (uint64_t entry; (entry = memory->index[at]) != 0; at = (at + 1) & memory->index_mask)
-        if (entry >> 32 == tag && memory->orders[(uint32_t)entry].order_id == order_id)
-            return at;
-    return UINT32_MAX;
+    struct book_id_entry *entry = directory_entry(memory, id_key(order_id));
+    if (entry->key == 0)
+        *entry = (struct book_id_entry){ .key = id_key(order_id), .page = id_page_take(memory) };
+    entry->live++;
+    memory->id_pages[entry->page].slots[order_id & (BOOK_ID_PAGE - 1)] = slot;
 }
 
 static void index_erase(struct book_memory *memory, uint64_t order_id)
 {
-    uint32_t hole = index_position(memory, order_id);
-    assert(hole != UINT32_MAX);
-    for (uint32_t at = (hole + 1) & memory->index_mask; memory->index[at] != 0; at = (at + 1) & memory->index_mask) {
-        uint32_t home = index_home(memory, (uint32_t)(memory->index[at] >> 32));
-        if (((at - home) & memory->index_mask) >= ((at - hole) & memory->index_mask)) {
-            memory->index[hole] = memory->index[at];
-            hole = at;
-        }
-    }
-    memory->index[hole] = 0;
+    struct book_id_entry *entry = directory_entry(memory, id_key(order_id));
+    assert(entry->key != 0);
+    memory->id_pages[entry->page].slots[order_id & (BOOK_ID_PAGE - 1)] = BOOK_NONE;
+    if (--entry->live > 0)
+        return;
+    memory->id_pages[entry->page].slots[0] = memory->id_pages_free;
+    memory->id_pages_free = entry->page;
+    directory_erase(memory, entry);
 }
 
 uint32_t book_find(const struct book_memory *memory, uint64_t order_id)
 {
-    uint32_t at = index_position(memory, order_id);
-    return at == UINT32_MAX ? BOOK_NONE : (uint32_t)memory->index[at];
+    const struct book_id_entry *entry = directory_entry(memory, id_key(order_id));
+    return entry->key == 0 ? BOOK_NONE : memory->id_pages[entry->page].slots[order_id & (BOOK_ID_PAGE - 1)];
 }
 
 /* ---- Tree of pages ---- */

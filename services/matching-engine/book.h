@@ -57,18 +57,32 @@ struct book_node {
     uint8_t place;
 };
 
+enum { BOOK_ID_BITS = 6, BOOK_ID_PAGE = 1 << BOOK_ID_BITS };
+
+struct book_id_page {
+    uint32_t slots[BOOK_ID_PAGE]; /* BOOK_NONE: no such order; while the page is free, slots[0] links the free list */
+};
+
+struct book_id_entry {
+    uint64_t key;  /* order id >> BOOK_ID_BITS, plus 1; 0: empty */
+    uint32_t page; /* of ids */
+    uint32_t live; /* slots in use there, > 0 */
+};
+
 /* Everything a shard's books are made of; sized once. Memory is touched only as it is used. */
 struct book_memory {
     struct book_order *orders;
     struct book_level *levels; /* page p owns levels p × 64 … p × 64 + 63 */
     struct book_page *pages;
     struct book_node *nodes;
-    uint64_t *index; /* (low half of the order id) << 32 | slot; 0: empty */
+    struct book_id_page *id_pages;
+    struct book_id_entry *directory; /* linear probing, at most half full */
     uint32_t orders_max, pages_max, nodes_max;
     uint32_t orders_used, pages_used, nodes_used; /* highest slot ever handed out */
     uint32_t orders_free, pages_free, nodes_free; /* free lists */
     uint32_t orders_live, pages_live, nodes_live;
-    uint32_t index_mask, index_shift;
+    uint32_t id_pages_used, id_pages_free;
+    uint32_t directory_mask, directory_shift;
 };
 
 struct book_side {

@@ -186,26 +186,19 @@ static void record_book(struct engine *engine, struct market *market)
     engine->levels_pending = 0;
 }
 
-/* Notes the state of a level. Called once a level and command, when the command is done with it. */
+/* Notes the state of a level. Called once a level and command, when the command is done with it; a level that is gone
+ * still has its zeros. */
 static void note_level(struct engine *engine, struct market *market, enum book_side_index side, int64_t price_ticks,
-    int64_t total_lots, uint32_t orders)
+    const struct book_level *level)
 {
     engine->levels[engine->levels_pending++] = (struct engine_level_change){
         .price_ticks = price_ticks,
-        .total_lots = total_lots,
-        .orders = orders,
+        .total_lots = level->total_lots,
+        .orders = level->orders,
         .side = side == BOOK_BID ? ENGINE_BUY : ENGINE_SELL,
     };
     if (engine->levels_pending == ENGINE_LEVELS_MAX)
         record_book(engine, market);
-}
-
-static void note_level_at(struct engine *engine, struct market *market, enum book_side_index side, int64_t price_ticks)
-{
-    uint32_t slot = book_level_at(engine->memory, &market->book, side, price_ticks);
-    const struct book_level *level = &engine->memory->levels[slot];
-    note_level(engine, market, side, price_ticks, slot == BOOK_NONE ? 0 : level->total_lots,
-        slot == BOOK_NONE ? 0 : level->orders);
 }
 
 static void command_end(struct engine *engine, struct market *market)
@@ -290,7 +283,7 @@ static bool match_level(struct engine *engine, struct market *market, struct tak
         traded = true;
     }
     if (traded)
-        note_level(engine, market, side, price_ticks, level->total_lots, level->orders);
+        note_level(engine, market, side, price_ticks, level);
     return !own;
 }
 
@@ -441,7 +434,7 @@ static void rest_taker(struct engine *engine, struct market *market, const struc
         .market = market->number,
         .side = (uint8_t)taker->side,
     };
-    book_add(engine->memory, &market->book, &order);
+    uint32_t slot = book_add(engine->memory, &market->book, &order);
     struct engine_resting opened = {
         .order_id = taker->order_id,
         .user_id = taker->user_id,
@@ -452,7 +445,8 @@ static void rest_taker(struct engine *engine, struct market *market, const struc
     };
     record_order(engine, market, ENGINE_RECORD_OPENED, &opened,
         taker->filled_lots > 0 ? ENGINE_PARTIALLY_FILLED : ENGINE_ACCEPTED, 0);
-    note_level_at(engine, market, taker->side, taker->limit_ticks);
+    note_level(
+        engine, market, taker->side, taker->limit_ticks, &engine->memory->levels[engine->memory->orders[slot].level]);
 }
 
 static void execute(struct engine *engine, struct market *market, struct taker *taker, int32_t time_in_force)
@@ -536,10 +530,11 @@ enum engine_verdict engine_cancel(
     struct engine_resting cancelled;
     describe(order, &cancelled);
     enum book_side_index side = order->side;
+    const struct book_level *level = &engine->memory->levels[order->level];
     book_remove(engine->memory, &market->book, slot);
     record_order(engine, market, ENGINE_RECORD_CLOSED, &cancelled, ENGINE_CANCELLED, ENGINE_REQUESTED);
     count_posting(engine, market);
-    note_level_at(engine, market, side, cancelled.price_ticks);
+    note_level(engine, market, side, cancelled.price_ticks, level);
     command_end(engine, market);
     return ENGINE_OK;
 }
