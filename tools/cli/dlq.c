@@ -1,0 +1,277 @@
+/* dlq.c -- dead letters: what was refused, why, and sending it again after the cause is mended. */
+#include "reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char dead_suffix[] = ".dead";
+
+static const char *message_header(const rd_kafka_message_t *message, const char *name)
+{
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t size;
+    if (rd_kafka_message_headers(message, &headers) || rd_kafka_header_get_last(headers, name, &value, &size) || !value)
+        return "";
+    return value; /* librdkafka ends header values with a NUL beyond their size */
+}
+
+static json_t *letter_json(const struct event *event, const rd_kafka_message_t *message)
+{
+    CLEANUP(xfree) char *key = event->key.data ? xstrndup(event->key.data, event->key.len) : xstrdup("");
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "offset", (json_int_t)event->offset, "key",
+        key, "reason", message_header(message, "dlq_reason"), "field", message_header(message, "dlq_field"), "kind",
+        message_header(message, "dlq_kind"), "topic", message_header(message, "dlq_topic"), "from_offset",
+        message_header(message, "dlq_offset"), "id", message_header(message, "dlq_ce_id"), "type",
+        event->type ? event->type : "", "data", event_value_json(event));
+}
+
+/* Calls `each` for every letter of `topic`; false from it ends the walk. */
+typedef bool (*letter_function)(const struct event *event, const rd_kafka_message_t *message, void *context);
+
+static int walk(struct cli *cli, const char *topic, int64_t offset, letter_function each, void *context)
+{
+    struct error e = { 0 }, malformed = { 0 };
+    CLEANUP(reader_free) struct reader *reader = NULL;
+    const char *topics[] = { topic, NULL };
+    struct reader_start start = { offset < 0 ? READER_BEGINNING : READER_OFFSET, offset };
+    if (!reader_open(&cli->kafka, topics, start, true, &reader, &e))
+        return cli_fail(e.kind == ERROR_NOT_FOUND ? CLI_REFUSED : CLI_UNREACHABLE, &e);
+    for (int idle = 0; idle < 50;) {
+        struct event event;
+        switch (reader_next(reader, 200, &event, &malformed, &e)) {
+        case READER_EVENT:
+            if (!each(&event, reader_message(reader), context))
+                return CLI_OK;
+            break;
+        case READER_IDLE:
+            idle++;
+            break;
+        case READER_DONE:
+            return CLI_OK;
+        case READER_FAILED:
+            return cli_fail(CLI_UNREACHABLE, &e);
+        }
+    }
+    error_set(&e, ERROR_TRANSIENT, "Kafka at %s does not answer", cli->kafka.brokers);
+    return cli_fail(CLI_UNREACHABLE, &e);
+}
+
+/* ---- dlq list ---- */
+
+static json_t *dead_topics(struct cli *cli, struct error *e)
+{
+    rd_kafka_conf_t *conf;
+    char why[256];
+    if (!kafka_conf(&cli->kafka, &conf, e))
+        return NULL;
+    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    if (!handle) {
+        rd_kafka_conf_destroy(conf);
+        error_set(e, ERROR_INVALID, "%s", why);
+        return NULL;
+    }
+    const struct rd_kafka_metadata *metadata;
+    const char *prefix = cli->kafka.topic_prefix ? cli->kafka.topic_prefix : "";
+    size_t prefix_len = strlen(prefix), suffix_len = strlen(dead_suffix);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(handle, 1, NULL, &metadata, 10000);
+    json_t *list = NULL;
+    if (code) {
+        kafka_error(code, "metadata", e);
+    } else {
+        list = json_array();
+        for (int i = 0; i < metadata->topic_cnt; i++) {
+            const char *name = metadata->topics[i].topic;
+            size_t len = strlen(name);
+            if (len <= prefix_len + suffix_len || strncmp(name, prefix, prefix_len) != 0 ||
+                strcmp(name + len - suffix_len, dead_suffix) != 0)
+                continue;
+            int64_t low = 0, high = 0;
+            rd_kafka_query_watermark_offsets(handle, name, 0, &low, &high, 5000);
+            json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "topic", name + prefix_len, "first_offset",
+                                            (json_int_t)low, "end_offset", (json_int_t)high));
+        }
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_destroy(handle);
+    return list;
+}
+
+static bool count_letter(const struct event *event, const rd_kafka_message_t *message, void *context)
+{
+    (void)event, (void)message;
+    ++*(long long *)context;
+    return true;
+}
+
+int cmd_dlq_list(struct cli *cli, int argc, char **argv)
+{
+    (void)argv;
+    struct error e = { 0 };
+    if (argc > 1)
+        return cli_usage(cli, "dlq list takes no argument");
+    json_t *list = dead_topics(cli, &e);
+    if (!list)
+        return cli_fail(CLI_UNREACHABLE, &e);
+    size_t i;
+    json_t *row;
+    json_array_foreach(list, i, row)
+    {
+        long long letters = 0; /* offsets count transaction markers too: the letters themselves are counted */
+        if (json_integer_value(json_object_get(row, "end_offset")) > 0)
+            walk(cli, json_string_value(json_object_get(row, "topic")), -1, count_letter, &letters);
+        json_object_set_new(row, "letters", json_integer(letters));
+    }
+    if (cli->json)
+        print_json(list);
+    else
+        print_table(list, (const char *const[]){ "topic", "letters", NULL });
+    json_decref(list);
+    return CLI_OK;
+}
+
+/* ---- dlq show ---- */
+
+struct show {
+    const struct cli *cli;
+    int64_t only; /* -1: all */
+    bool found;
+};
+
+static bool show_letter(const struct event *event, const rd_kafka_message_t *message, void *context)
+{
+    struct show *show = context;
+    if (show->only >= 0 && event->offset != show->only)
+        return event->offset < show->only;
+    show->found = true;
+    json_t *letter = letter_json(event, message);
+    if (show->cli->json) {
+        print_json(letter);
+    } else {
+        printf("offset %lld  key %s  %s\n  reason  %s%s%s\n  from    %s @ %s  id %s\n", (long long)event->offset,
+            json_string_value(json_object_get(letter, "key")), event->type ? event->type : "no type",
+            message_header(message, "dlq_field"), *message_header(message, "dlq_field") ? ": " : "",
+            message_header(message, "dlq_reason"), message_header(message, "dlq_topic"),
+            message_header(message, "dlq_offset"), message_header(message, "dlq_ce_id"));
+        char *data = json_dumps(json_object_get(letter, "data"), JSON_COMPACT | JSON_PRESERVE_ORDER);
+        printf("  data    %s\n", data);
+        free(data);
+    }
+    json_decref(letter);
+    return true;
+}
+
+static const struct option dlq_options[] = { { "offset", required_argument, NULL, 'o' },
+    { "all", no_argument, NULL, 'a' }, { 0 } };
+
+int cmd_dlq_show(struct cli *cli, int argc, char **argv)
+{
+    struct show show = { cli, -1, false };
+    for (int option; (option = cli_option(cli, argc, argv, dlq_options)) != -1;) {
+        if (option == 'o')
+            show.only = strtoll(optarg, NULL, 10);
+        else if (option == '?')
+            return CLI_USAGE;
+    }
+    if (argc - optind != 1)
+        return cli_usage(cli, "a dead-letter topic is needed");
+    int result = walk(cli, argv[optind], show.only, show_letter, &show);
+    return result == CLI_OK && show.only >= 0 && !show.found ? CLI_REFUSED : result;
+}
+
+/* ---- dlq retry ---- */
+
+struct retry {
+    struct cli *cli;
+    rd_kafka_t *producer;
+    int64_t only; /* -1: all */
+    long long sent;
+    struct error e;
+};
+
+/* The letter as it first was: original key, value and CloudEvents headers; the dlq_* headers stay behind. */
+static bool retry_letter(const struct event *event, const rd_kafka_message_t *message, void *context)
+{
+    struct retry *retry = context;
+    if (retry->only >= 0 && event->offset != retry->only)
+        return event->offset < retry->only;
+    struct event original = *event;
+    original.topic = message_header(message, "dlq_topic");
+    original.id = message_header(message, "dlq_ce_id");
+    original.source = message_header(message, "dlq_ce_source");
+    rd_kafka_headers_t *headers;
+    char topic[KAFKA_TOPIC_MAX];
+    if (!*original.topic)
+        return error_set(
+            &retry->e, ERROR_REFUSED, "offset %lld does not say where it came from", (long long)event->offset);
+    if (!event_headers(&original, &headers, &retry->e) ||
+        !kafka_topic_name(&retry->cli->kafka, original.topic, topic, &retry->e))
+        return false;
+    rd_kafka_resp_err_t code = rd_kafka_producev(retry->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_KEY(event->key.data, event->key.len), RD_KAFKA_V_VALUE((void *)event->value.data, event->value.len),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK), RD_KAFKA_V_END);
+    if (code) {
+        rd_kafka_headers_destroy(headers);
+        return kafka_error(code, "produce", &retry->e);
+    }
+    retry->sent++;
+    return true;
+}
+
+static rd_kafka_t *retry_producer(struct cli *cli, struct error *e)
+{
+    rd_kafka_conf_t *conf;
+    char why[256];
+    if (!kafka_conf(&cli->kafka, &conf, e))
+        return NULL;
+    rd_kafka_t *producer = NULL;
+    if (kafka_conf_set(conf, "enable.idempotence", "true", e) &&
+        kafka_conf_set(conf, "partitioner", "murmur2_random", e)) {
+        producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+        if (!producer)
+            error_set(e, ERROR_INVALID, "%s", why);
+    }
+    if (!producer)
+        rd_kafka_conf_destroy(conf);
+    return producer;
+}
+
+int cmd_dlq_retry(struct cli *cli, int argc, char **argv)
+{
+    struct retry retry = { .cli = cli, .only = -1 };
+    bool all = false;
+    for (int option; (option = cli_option(cli, argc, argv, dlq_options)) != -1;) {
+        if (option == 'o')
+            retry.only = strtoll(optarg, NULL, 10);
+        else if (option == 'a')
+            all = true;
+        else
+            return CLI_USAGE;
+    }
+    if (argc - optind != 1 || all == (retry.only >= 0))
+        return cli_usage(cli, "a dead-letter topic, and either --offset or --all, are needed");
+    retry.producer = retry_producer(cli, &retry.e);
+    if (!retry.producer)
+        return cli_fail(CLI_UNREACHABLE, &retry.e);
+    int result = walk(cli, argv[optind], retry.only, retry_letter, &retry);
+    bool flushed = rd_kafka_flush(retry.producer, 30000) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_destroy(retry.producer);
+    if (result != CLI_OK)
+        return result;
+    if (retry.e.kind != ERROR_NONE)
+        return cli_fail(CLI_REFUSED, &retry.e);
+    if (!flushed) {
+        error_set(&retry.e, ERROR_TRANSIENT, "Kafka did not acknowledge; send again, it will have one effect");
+        return cli_fail(CLI_UNREACHABLE, &retry.e);
+    }
+    if (retry.sent == 0) {
+        error_set(&retry.e, ERROR_NOT_FOUND, "no such dead letter");
+        return cli_fail(CLI_REFUSED, &retry.e);
+    }
+    if (cli->json)
+        printf("{\"sent\":%lld}\n", retry.sent);
+    else
+        printf("%lld sent again\n", retry.sent);
+    return CLI_OK;
+}

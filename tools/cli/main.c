@@ -1,0 +1,164 @@
+/* main.c -- the penstock command: finds the subcommand by its words and runs it. */
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *words; /* "order place" */
+    cli_command run;
+    const char *arguments, *meaning, *example;
+} commands[] = {
+    { "signup", cmd_signup, "--email E [--password P | --password-file F]", "create a user and log in",
+        "penstock signup --email ada@example.com --password-file secret.txt" },
+    { "login", cmd_login, "--email E [--password P | --password-file F]",
+        "log in; tokens are kept for the next commands",
+        "penstock login --email ada@example.com --password-file secret.txt" },
+    { "logout", cmd_logout, "", "revoke and forget the tokens", "penstock logout" },
+    { "whoami", cmd_whoami, "", "who is logged in", "penstock whoami --json" },
+    { "topup", cmd_topup, "CURRENCY AMOUNT [--key K] [--reference R]", "add money", "penstock topup USD 10000" },
+    { "portfolio", cmd_portfolio, "", "balances", "penstock portfolio" },
+    { "entries", cmd_entries, "[--limit N] [--before ID]", "ledger entries, newest first",
+        "penstock entries --limit 20" },
+    { "order place", cmd_order_place,
+        "SYMBOL buy|sell QUANTITY [PRICE] [--type T] [--tif TIF] [--post-only] [--client-order-id ID] [--key K]",
+        "place an order; without a price it is a market order", "penstock order place BTC-USD buy 0.01 64000" },
+    { "order cancel", cmd_order_cancel, "ORDER_ID", "ask the engine to cancel", "penstock order cancel 17" },
+    { "order get", cmd_order_get, "ORDER_ID", "one order", "penstock order get 17" },
+    { "order list", cmd_order_list, "[--status S] [--symbol S] [--limit N] [--before ID]", "orders, newest first",
+        "penstock order list --status open" },
+    { "markets", cmd_markets, "", "what can be traded", "penstock markets" },
+    { "book", cmd_book, "SYMBOL [--depth N]", "the order book", "penstock book BTC-USD --depth 5" },
+    { "trades", cmd_trades, "SYMBOL [--limit N]", "last trades of a market", "penstock trades BTC-USD" },
+    { "events tail", cmd_events_tail,
+        "TOPIC [--from beginning|end|OFFSET|TIME] [--count N] [--until-end] [--key K] [--type T]",
+        "events of any topic, decoded; TIME is RFC 3339 or -10m",
+        "penstock events tail trades.v1 --from beginning --json" },
+    { "dlq list", cmd_dlq_list, "", "dead-letter topics and what is in them", "penstock dlq list" },
+    { "dlq show", cmd_dlq_show, "TOPIC [--offset N]", "dead letters with their reasons",
+        "penstock dlq show orders.requests.v1.ledger-requests.dead" },
+    { "dlq retry", cmd_dlq_retry, "TOPIC --offset N | --all",
+        "send dead letters to their topic again, under their own id",
+        "penstock dlq retry orders.requests.v1.ledger-requests.dead --offset 3" },
+    { "verify", cmd_verify, "[--timeout SECONDS]",
+        "recompute every balance and open order from the log; compare with database and engine", "penstock verify" },
+    { "demo", cmd_demo, "[--orders N] [--interval-ms N]", "bots that quote and trade through the public API",
+        "penstock demo --interval-ms 250" },
+};
+
+static void help(FILE *out)
+{
+    fputs("penstock -- command-line client\n\n", out);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(
+            out, "  %-13s %-52s\n                %s\n", commands[i].words, commands[i].arguments, commands[i].meaning);
+    fputs("\nAll commands take --json and --help.\n"
+          "Environment: PENSTOCK_URL or GATEWAY_PORT, KAFKA_BROKERS, TOPIC_PREFIX, PENSTOCK_TOKEN, PENSTOCK_SESSION "
+          "(file),\n"
+          "             verify: TRADE_LEDGER_POSTGRES_URL[_FILE], MATCHING_ENGINE_URL\n"
+          "Exit codes: 0 done, 1 refused or different, 2 usage, 3 not reachable, 4 not logged in\n"
+          "Example:    penstock signup --email ada@example.com --password-file secret.txt && penstock topup USD 10000 "
+          "&&\n"
+          "            penstock order place BTC-USD buy 0.01 64000 && penstock portfolio\n",
+        out);
+}
+
+/* How many words of argv the command's words match: 0 for no match. */
+static int matches(const char *words, int argc, char **argv)
+{
+    char copy[64], *rest = NULL;
+    int n = 0;
+    snprintf(copy, sizeof copy, "%s", words);
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest), n++)
+        if (n >= argc || strcmp(argv[n], word) != 0)
+            return 0;
+    return n;
+}
+
+/* Takes the options that all commands have out of argv. */
+static int take_common(struct cli *cli, int argc, char **argv, bool *ret_help)
+{
+    int kept = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            cli->json = true;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            *ret_help = true;
+        else
+            argv[kept++] = argv[i];
+    }
+    argv[kept] = NULL;
+    return kept;
+}
+
+static const char *from_env(const char *name, const char *fallback)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : fallback;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli = { 0 };
+    bool wants_help = false;
+    CLEANUP(xfree) char *url = xasprintf("http://127.0.0.1:%s", from_env("GATEWAY_PORT", "8080"));
+    CLEANUP(xfree) char *brokers = xasprintf("127.0.0.1:%s", from_env("KAFKA_PORT", "9092"));
+    cli.gateway_url = from_env("PENSTOCK_URL", url);
+    cli.kafka = (struct kafka_options){ .brokers = from_env("KAFKA_BROKERS", brokers),
+        .topic_prefix = from_env("TOPIC_PREFIX", ""),
+        .client_id = "penstock-cli",
+        .security_protocol = getenv("KAFKA_SECURITY_PROTOCOL"),
+        .sasl_mechanism = getenv("KAFKA_SASL_MECHANISM"),
+        .sasl_username = getenv("KAFKA_SASL_USERNAME"),
+        .sasl_password = getenv("KAFKA_SASL_PASSWORD"),
+        .ssl_ca_location = getenv("KAFKA_SSL_CA_LOCATION") };
+    argc = take_common(&cli, argc - 1, argv + 1, &wants_help);
+    argv++;
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        int words = matches(commands[i].words, argc, argv);
+        if (words == 0)
+            continue;
+        CLEANUP(xfree)
+        char *usage = xasprintf("usage: penstock %s %s\n       %s\nexample: %s\n", commands[i].words,
+            commands[i].arguments, commands[i].meaning, commands[i].example);
+        cli.usage = usage;
+        if (wants_help)
+            return fputs(usage, stdout) < 0;
+        return commands[i].run(&cli, argc - words + 1, argv + words - 1);
+    }
+    if (wants_help || (argc > 0 && strcmp(argv[0], "help") == 0)) {
+        help(stdout);
+        return CLI_OK;
+    }
+    if (argc > 0)
+        fprintf(stderr, "penstock: no command '%s%s%s'\n\n", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+    help(stderr);
+    return CLI_USAGE;
+}
+
+int cli_usage(const struct cli *cli, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fputs("penstock: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fprintf(stderr, "\n%s", cli->usage);
+    va_end(args);
+    return CLI_USAGE;
+}
+
+int cli_fail(enum cli_exit code, const struct error *e)
+{
+    fprintf(stderr, "penstock: %s%s%s\n", e->field, *e->field ? ": " : "", e->message);
+    return code;
+}
+
+int cli_option(const struct cli *cli, int argc, char **argv, const struct option *options)
+{
+    int option = getopt_long(argc, argv, "", options, NULL);
+    if (option == '?')
+        fputs(cli->usage, stderr);
+    return option;
+}
