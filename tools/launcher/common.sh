@@ -23,15 +23,16 @@ now_ms() {
 # step TEXT LOG COMMAND… -- one step of several seconds: says what is being done and where its log is, and on failure shows the
 # log's end and stops.
 step() {
-    local text=$1 log=$2 begin status=0
+    local text=$1 log_file=$2 begin status=0
     shift 2
     begin=$(now_ms)
     printf '  %-44s ' "$text" >&2
-    ("$@") >>"$log" 2>&1 || status=$?
+    printf '== %(%F %T)T %s\n' -1 "$text" >>"$log_file"
+    ("$@") >>"$log_file" 2>&1 || status=$?
     if [ "$status" -ne 0 ]; then
         printf 'FAILED\n' >&2
-        show_end "$log"
-        fail "$text: failed; the whole log is $log"
+        show_end "$log_file"
+        fail "$text: failed; the whole log is $log_file"
     fi
     printf '%s\n' "$(seconds_since "$begin")" >&2
 }

@@ -1,13 +1,13 @@
-# servers.sh -- Postgres and Kafka together, those that are ours.
+# servers.sh -- Postgres and Kafka, as far as they are ours (own_postgres, own_kafka).
 
-# Starts both side by side and waits. Needs the ports set.
-start_servers() {
-    choose_socket
-    start_postgres
-    start_kafka
-    wait_for postgres 60 postgres_is_up
-    close_postgres || fail "cannot log in to Postgres; its log is $log/postgres.log"
-    wait_for kafka 90 kafka_is_up
+await_servers() {
+    if [ -n "$own_postgres" ]; then
+        wait_for postgres 60 postgres_is_up
+        close_postgres || fail "cannot log in to Postgres; its log is $log/postgres.log"
+    fi
+    if [ -n "$own_kafka" ]; then
+        wait_for kafka 90 kafka_is_up
+    fi
 }
 
 stop_servers() {

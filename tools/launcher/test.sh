@@ -1,0 +1,196 @@
+# test.sh -- ./penstock test and bench.
+#
+# Suites: lint; unit and integration (the plain build); sanitized (both again under ASan and UBSan); system (tests/system/*.sh).
+# Every test program's cases are counted; a program without countable cases counts as one.
+
+all_suites=(lint unit integration sanitized system)
+plain=$root/build-test sanitizing=$root/build-sanitized
+
+pass() {
+    passed=$((passed + ${1:-1}))
+}
+
+flunk() {
+    failed=$((failed + ${1:-1}))
+}
+
+# configure_tests FOLDER OPTION… -- a build tree with the tests in it.
+configure_tests() {
+    local folder=$1
+    shift
+    meson setup "$folder" "$root" -Dbuildtype=debugoptimized "$@"
+}
+
+# build_tests FOLDER OPTION…
+build_tests() {
+    local folder=$1 log_file=$log/${1##*/}.log
+    [ -f "$folder/build.ninja" ] || step "configuring ${folder##*/}" "$log_file" configure_tests "$@"
+    step "building ${folder##*/}" "$log_file" ninja -C "$folder"
+}
+
+# count FILE -- adds what meson's testlog.json tells: Criterion's own count where a program prints one.
+count() {
+    local line result tested
+    while IFS= read -r line; do
+        result=$(grep -o '"result": "[A-Z]*"' <<<"$line" | cut -d'"' -f4)
+        tested=$(grep -o 'Tested: [0-9]* | Passing: [0-9]* | Failing: [0-9]* | Crashing: [0-9]*' <<<"$line" | tail -n 1)
+        if [[ $tested =~ Passing:\ ([0-9]+)\ \|\ Failing:\ ([0-9]+)\ \|\ Crashing:\ ([0-9]+) ]]; then
+            pass "${BASH_REMATCH[1]}"
+            flunk $((BASH_REMATCH[2] + BASH_REMATCH[3]))
+            [ "$result" = OK ] || [ $((BASH_REMATCH[2] + BASH_REMATCH[3])) -gt 0 ] || flunk # it ended badly after its cases
+        elif [ "$result" = OK ]; then
+            pass
+        else
+            flunk
+        fi
+    done <"$1"
+}
+
+# run_meson TITLE FOLDER SUITE COMMAND… -- runs one suite of a build tree; COMMAND goes before meson.
+run_meson() {
+    local title=$1 folder=$2 suite=$3 base=${1// /-}
+    shift 3
+    say "== $title"
+    rm -f "$folder/meson-logs/$base.json"
+    "$@" meson test -C "$folder" --no-rebuild --suite "$suite" --logbase "$base" --print-errorlogs --num-processes "${TEST_JOBS:-2}"
+    if [ -s "$folder/meson-logs/$base.json" ]; then
+        count "$folder/meson-logs/$base.json"
+    else
+        say "== $title: no test was run"
+        flunk
+    fi
+}
+
+# Each check is one test.
+check() {
+    local text=$1
+    shift
+    if "$@"; then
+        pass
+    else
+        say "lint: $text: FAILED"
+        flunk
+    fi
+}
+
+sources() {
+    (cd "$root" && git ls-files "$@")
+}
+
+check_format() {
+    (cd "$root" && sources '*.c' '*.h' | xargs -r clang-format-14 --dry-run --Werror)
+}
+
+check_shell() {
+    (cd "$root" && { sources '*.sh' tools/launcher/supervise tools/migrate tests/with-servers .ci/run && echo penstock; } |
+        xargs shellcheck --shell=bash --external-sources)
+}
+
+check_lengths() {
+    local long
+    long=$(cd "$root" && sources '*.c' '*.h' '*.sh' '*.py' | xargs wc -l | awk '$1 > 900 && $2 != "total"')
+    [ -z "$long" ] || say "longer than 900 lines: $long"
+    [ -z "$long" ]
+}
+
+# A function's body: from a line "{" to a line "}".
+check_functions() {
+    local long
+    long=$(cd "$root" && sources '*.c' | xargs awk '
+        FNR == 1 { begin = 0 } /^\{/ { begin = FNR } /^\}/ { if (begin && FNR - begin > 80) print FILENAME ":" begin; begin = 0 }')
+    [ -z "$long" ] || say "functions longer than 80 lines: $long"
+    [ -z "$long" ]
+}
+
+suite_lint() {
+    say '== lint'
+    check 'C is formatted by .clang-format' check_format
+    check 'shell scripts pass shellcheck' check_shell
+    check 'no file is longer than 900 lines' check_lengths
+    check 'no function is longer than 80 lines' check_functions
+}
+
+suite_unit() {
+    run_meson unit "$plain" unit
+}
+
+suite_integration() {
+    run_meson integration "$plain" integration "$root/tests/with-servers"
+}
+
+suite_sanitized() {
+    export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
+    run_meson 'unit sanitized' "$sanitizing" unit
+    run_meson 'integration sanitized' "$sanitizing" integration "$root/tests/with-servers"
+}
+
+# A system test is a script that starts what it needs and prints "ok TEXT" or "not ok TEXT" for each claim.
+run_system_test() {
+    local script=$1 name log_file status=0 good bad
+    name=$(basename "$script" .sh)
+    log_file=$log/system-$name.log
+    printf '  %-44s ' "$name" >&2
+    PENSTOCK_BUILD=${PENSTOCK_BUILD:-$plain} timeout --kill-after=30 "${SYSTEM_TEST_TIMEOUT_S:-600}" "$script" >"$log_file" 2>&1 || status=$?
+    good=$(grep -c '^ok ' "$log_file") bad=$(grep -c '^not ok ' "$log_file")
+    [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+    [ "$status" -eq 0 ] && [ "$bad" -eq 0 ] && [ "$good" -eq 0 ] && good=1
+    pass "$good"
+    flunk "$bad"
+    if [ "$bad" -gt 0 ]; then
+        printf 'FAILED\n' >&2
+        grep '^not ok ' "$log_file" | sed 's/^/  /' >&2
+        show_end "$log_file"
+    else
+        printf '%s ok\n' "$good" >&2
+    fi
+}
+
+suite_system() {
+    local script
+    say '== system'
+    for script in "$root"/tests/system/*.sh; do
+        [ ! -x "$script" ] || run_system_test "$script"
+    done
+}
+
+# Python's Kafka client for the tests that speak to us as a stranger would.
+make_python() {
+    python3 -m venv "$cache/python.new" &&
+        "$cache/python.new/bin/pip" install --quiet --disable-pip-version-check confluent-kafka protobuf &&
+        "$cache/python.new/bin/python" -c 'import confluent_kafka, google.protobuf' || return 1
+    rm -rf "$cache/python"
+    python3 -m venv "$cache/python" && cp -r "$cache"/python.new/lib/python3*/site-packages/. "$cache"/python/lib/python3*/site-packages/
+    rm -rf "$cache/python.new"
+}
+
+prepare_tests() {
+    enter
+    ensure_packages run
+    ensure_packages test
+    ensure_kafka
+    [[ " $* " != *' system '* ]] || [ -x "$cache/python/bin/python" ] || step 'installing the Python client' "$log/python.log" make_python
+    export PENSTOCK_PYTHON=$cache/python/bin/python PENSTOCK_CACHE=$cache
+    build_tests "$plain"
+    [[ " $* " != *' sanitized '* ]] || build_tests "$sanitizing" -Db_sanitize=address,undefined -Db_lundef=false
+}
+
+command_test() {
+    local suite begin passed=0 failed=0
+    begin=$(now_ms)
+    [ $# -gt 0 ] || set -- "${all_suites[@]}"
+    for suite; do
+        [[ " ${all_suites[*]} " == *" $suite "* ]] || fail "test: no suite $suite; there are: ${all_suites[*]}"
+    done
+    prepare_tests "$@"
+    for suite; do
+        "suite_$suite"
+    done
+    say "after $(seconds_since "$begin")"
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+command_bench() {
+    [ -x "$root/bench/run" ] || fail 'bench: bench/run is missing'
+    exec "$root/bench/run" "$@"
+}
