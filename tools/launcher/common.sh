@@ -94,12 +94,13 @@ locate_home() {
     home=$wanted copies=
     if ! can_reach "$wanted"; then
         home=/var/lib/penstock/$(printf %s "$wanted" | sha256sum | cut -c1-12)
-        say "  user $penstock_user cannot reach $wanted: its data is in $home"
     fi
     if ! can_reach "$root"; then
         copies=$home/bin
         base=/var/lib/penstock
     fi
+    unreached=$wanted
+    [ "$home" != "$wanted" ] || unreached=''
     cache=${PENSTOCK_CACHE:-$base/cache}
     run=$home/run log=$home/log secrets=$home/secrets
 }

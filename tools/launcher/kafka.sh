@@ -81,9 +81,7 @@ start_kafka() {
     write_kafka_settings
     kafka_command "$logging"
     [ -f "$home/kafka/meta.properties" ] || step 'initialising Kafka' "$log/kafka.log" format_kafka
-    cd / || return 1
     start_process kafka TERM "${kafka_java[@]}" kafka.Kafka "$home/kafka.properties"
-    cd "$OLDPWD" || return 1
 }
 
 # The port opens before the broker serves; the topics tool waits for the rest.

@@ -34,13 +34,11 @@ initialise_postgres() {
 # Settings are on the command line, so that a changed port or checkout needs no edited file.
 start_postgres() {
     [ -f "$home/postgres/PG_VERSION" ] || step 'initialising Postgres' "$log/postgres.log" initialise_postgres
-    cd / || return 1
     start_process postgres INT "$postgres_bin/postgres" -D "$home/postgres" -p "$POSTGRES_PORT" -k "$socket" \
         -c listen_addresses=127.0.0.1 -c unix_socket_permissions=0700 -c password_encryption=scram-sha-256 \
         -c wal_level=logical -c fsync="${POSTGRES_FSYNC:-on}" -c max_connections=200 -c max_wal_senders=20 \
         -c max_replication_slots=20 -c shared_buffers=256MB -c max_wal_size=2GB -c checkpoint_timeout=15min \
         -c log_line_prefix='%m [%p] %q%u@%d ' -c cluster_name=penstock
-    cd "$OLDPWD" || return 1
 }
 
 postgres_is_up() {

@@ -8,10 +8,12 @@ start_process() {
     [ -z "${tied:-}" ] || tie=(setpriv --pdeathsig=TERM)
     rm -f "$run/$name.state"
     touch "$log/$name.log" && own "$log/$name.log"
+    cd / || return 1 # the unprivileged user may not be able to stay here
     "${run_as[@]}" setsid "${tie[@]}" "$supervise" "$name" "$run" "$log/$name.log" "$signal" "$@" \
         </dev/null >/dev/null 2>>"$log/$name.log" 9>&- &
     supervisors+=($!)
     disown
+    cd "$OLDPWD" || return 1
 }
 
 # state_of NAME KEY

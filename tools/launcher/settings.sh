@@ -6,10 +6,12 @@ setting_defaults=(
     KAFKA_BROKERS= POSTGRES_URL= TOPIC_PREFIX= DATABASE_PREFIX=penstock_
 )
 
-# read_settings -- exports all of the above. A running system cannot be told other settings: that is said and ends the command.
+# read_settings [even-stopped] -- exports all of the above; those of the last run also when it has been stopped. A running system cannot be told other settings: that is said and ends the command.
 read_settings() {
     local entry name recorded='' value
-    [ ! -r "$run/settings" ] || ! anything_runs || recorded=$(cat "$run/settings")
+    if [ -r "$run/settings" ] && { [ "${1:-}" = even-stopped ] || anything_runs; }; then
+        recorded=$(cat "$run/settings")
+    fi
     for entry in "${setting_defaults[@]}"; do
         name=${entry%%=*}
         value=$(sed -n "s/^$name=//p" <<<"$recorded")

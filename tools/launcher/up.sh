@@ -61,12 +61,14 @@ start_demo() {
 }
 
 print_welcome() {
+    local postgres='the one of POSTGRES_URL'
+    [ -z "$own_postgres" ] || postgres=127.0.0.1:$POSTGRES_PORT
     cat <<-TEXT
 
 	Penstock is up after $(seconds_since "$1").
 	  HTTP API    http://127.0.0.1:$GATEWAY_PORT   (try: curl http://127.0.0.1:$GATEWAY_PORT/api/markets)
 	  Kafka       $kafka_brokers
-	  Postgres    ${own_postgres:+127.0.0.1:$POSTGRES_PORT, databases ${DATABASE_PREFIX}identity and ${DATABASE_PREFIX}trade_ledger}
+	  Postgres    $postgres, databases ${DATABASE_PREFIX}identity and ${DATABASE_PREFIX}trade_ledger
 	  data, logs  $home
 
 	Next:
@@ -90,6 +92,7 @@ command_up() {
     enter
     lock
     read_settings
+    [ -z "$unreached" ] || say "  user $penstock_user cannot reach $unreached: data and programs are in $home"
     ensure_packages run
     [ -z "$own_kafka" ] || ensure_kafka
     build_all
@@ -113,22 +116,22 @@ command_down() {
     [ $# -eq 0 ] || fail 'down takes no options'
     enter
     lock
-    stop_all
-}
-
-stop_all() {
     if ! anything_runs; then
         say 'Nothing is running.'
         return 0
     fi
     local begin
     begin=$(now_ms)
+    stop_all
+    say "Stopped after $(seconds_since "$begin"). State is kept in $home."
+}
+
+stop_all() {
     # From the door inwards: what has been accepted is carried through.
     stop_processes demo gateway
     stop_processes identity trade-ledger matching-engine
     stop_processes outbox-relay
     stop_servers
-    say "Stopped after $(seconds_since "$begin"). State is kept in $home."
 }
 
 # What is in servers that are not ours: databases, roles and topics of our names.
@@ -149,7 +152,7 @@ reset_foreign_servers() {
 command_reset() {
     local answer=''
     enter
-    read_settings
+    read_settings even-stopped
     locate_servers
     if [ "${1:-}" != --yes ]; then
         printf 'This stops the system and deletes its databases, topics, logs and passwords in %s. Type yes to go on: ' "$home" >&2
@@ -161,5 +164,6 @@ command_reset() {
     reset_foreign_servers || fail 'the databases or topics could not be deleted'
     rm -rf "$home/postgres" "$home/kafka" "$home/log" "$home/secrets" "${home:?}/bin" "$home/engine" "$home/kafka.properties" \
         "$home/kafka-log4j2.properties" "$run"
+    [ "$socket" = "$run" ] || rm -rf "$socket"
     say 'Deleted.'
 }
