@@ -27,6 +27,7 @@ static const struct {
     const char *title;
 } problems[] = {
     { "body-too-large", 413, "The body is too large" },
+    { "length-required", 411, "A Content-Length is needed" },
     { "headers-too-large", 431, "The request header is too large" },
     { "method-not-allowed", 405, "The method is not allowed here" },
     { "unsupported-media-type", 415, "The body must be application/json" },

@@ -14,7 +14,7 @@
  * SIGTERM: stop accepting, finish what is in flight (at most SHUTDOWN_TIMEOUT_MS), stop consumers after their batch, exit 0.
  *
  * Settings that every service has, added to its own table: <NAME>_PORT, <NAME>_HOST (127.0.0.1), <NAME>_WORKERS,
- * KAFKA_BROKERS, TOPIC_PREFIX, KAFKA_SECURITY_PROTOCOL, … , LOG_LEVEL, SHUTDOWN_TIMEOUT_MS, and with .database
+ * <NAME>_SLOW_WORKERS, <NAME>_QUEUE_MAX, KAFKA_BROKERS, TOPIC_PREFIX, KAFKA_SECURITY_PROTOCOL, … , LOG_LEVEL, SHUTDOWN_TIMEOUT_MS, and with .database
  * <NAME>_POSTGRES_URL; with a route that asks for a token: IDENTITY_URL, JWT_ISSUER, JWT_AUDIENCE. <NAME> is the name in
  * capitals with '_' for '-'. */
 #pragma once
@@ -39,6 +39,7 @@ struct subscription {
 
 struct service {
     const char *name;
+    uint16_t port; /* default of <NAME>_PORT */
     const struct config_item *settings; /* its own, may be NULL */
     size_t settings_size;
     const struct http_route *routes;

@@ -1,0 +1,125 @@
+/* consumers.c -- one thread for each subscription. */
+#include "runtime.h"
+
+static void on_error(void *context, const struct error *e)
+{
+    const struct reader *reader = context;
+    log_error(reader->subscription->group, e);
+}
+
+static void on_state(void *context, const char *line)
+{
+    const struct reader *reader = context;
+    log_info("consumer %s: %s", reader->subscription->group, line);
+}
+
+/* consumer_options has one context for the handler and the hooks: the handler's is the service's state, so it is called
+ * here. */
+static bool on_batch(
+    struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e)
+{
+    const struct reader *reader = context;
+    return reader->subscription->handle(pg, outbox, deliveries, count, reader->runtime->state, e);
+}
+
+static double read_lag(void *context)
+{
+    struct consumer_stats stats;
+    consumer_get_stats(context, &stats);
+    return (double)stats.lag;
+}
+
+static bool reader_open(struct service_runtime *runtime, const struct subscription *subscription, struct error *e)
+{
+    struct reader *reader = &runtime->readers[runtime->reader_count];
+    *reader = (struct reader){
+        .runtime = runtime,
+        .subscription = subscription,
+        .options = {
+            .kafka = runtime->kafka,
+            .group = subscription->group,
+            .topics = subscription->topics,
+            .handle = on_batch,
+            .context = reader,
+            .pg = runtime->service->database && !subscription->plain ? &runtime->pg : NULL,
+            .from_end = subscription->from_end,
+            .batch_max = subscription->batch_max,
+            .on_error = on_error,
+            .on_state = on_state,
+        },
+    };
+    if (!consumer_open(&reader->options, &reader->consumer, e))
+        return false;
+    CLEANUP(xfree) char *labels = xasprintf("group=\"%s\"", subscription->group);
+    reader->events = metric_counter("consumer_events_total", labels, "Events handled.");
+    reader->dead_letters =
+        metric_counter("consumer_dead_letters_total", labels, "Events sent to the dead-letter topic.");
+    reader->retries = metric_counter("consumer_retries_total", labels, "Batches tried again.");
+    metric_gauge_function(
+        "consumer_lag_events", labels, "Events not handled yet; -1: unknown.", read_lag, reader->consumer);
+    runtime->reader_count++;
+    return true;
+}
+
+bool readers_open(struct service_runtime *runtime, struct error *e)
+{
+    const struct subscription *subscription = runtime->service->subscriptions;
+    for (; subscription && subscription->group; subscription++) {
+        if (runtime->reader_count == SUBSCRIPTIONS_MAX)
+            return error_set(e, ERROR_FATAL, "more than %d subscriptions", SUBSCRIPTIONS_MAX);
+        if (!reader_open(runtime, subscription, e))
+            return false;
+    }
+    return true;
+}
+
+static void *reader_run(void *context)
+{
+    struct reader *reader = context;
+    struct error e = { 0 };
+    if (!consumer_run(reader->consumer, &e))
+        service_fail(reader->runtime, &e);
+    return NULL;
+}
+
+void readers_start(struct service_runtime *runtime)
+{
+    for (size_t i = 0; i < runtime->reader_count; i++) {
+        struct reader *reader = &runtime->readers[i];
+        reader->running = pthread_create(&reader->thread, NULL, reader_run, reader) == 0;
+    }
+}
+
+void readers_stop(struct service_runtime *runtime)
+{
+    for (size_t i = 0; i < runtime->reader_count; i++)
+        consumer_stop(runtime->readers[i].consumer);
+}
+
+bool readers_join(struct service_runtime *runtime, int64_t deadline_us)
+{
+    for (size_t i = 0; i < runtime->reader_count; i++)
+        if (runtime->readers[i].running && !thread_join_until(runtime->readers[i].thread, deadline_us))
+            return false;
+    return true;
+}
+
+void readers_release(struct service_runtime *runtime)
+{
+    for (size_t i = 0; i < runtime->reader_count; i++)
+        consumer_free(runtime->readers[i].consumer);
+    runtime->reader_count = 0;
+}
+
+void readers_count(struct service_runtime *runtime)
+{
+    for (size_t i = 0; i < runtime->reader_count; i++) {
+        struct reader *reader = &runtime->readers[i];
+        struct consumer_stats stats;
+        consumer_get_stats(reader->consumer, &stats);
+        metric_add(reader->events, stats.events - reader->seen.events);
+        metric_add(reader->dead_letters, stats.dead_letters - reader->seen.dead_letters);
+        metric_add(reader->retries, stats.retries - reader->seen.retries);
+        reader->seen = stats;
+    }
+}
