@@ -1,0 +1,332 @@
+#include "group.h"
+
+#include "log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TOPIC "orders.accepted.v1"
+#define GROUP "matching-engine"
+
+enum {
+    POLL_MS = 100,
+    SHARDS_MAX = 256,
+    QUERY_TIMEOUT_MS = 2000,
+    CLUSTER_ID_TIMEOUT_MS = 10 * 1000,
+};
+
+struct group {
+    struct group_options options;
+    rd_kafka_t *consumer;
+    char *cluster_id;
+    struct shard_options shard_options;
+
+    pthread_rwlock_t lock; /* the list: written by the group's thread only */
+    struct shard *shards[SHARDS_MAX];
+    size_t shards_count;
+
+    pthread_mutex_t failure_lock;
+    struct error failure; /* the first */
+    atomic_bool failed;
+};
+
+static void fail(void *context, const struct error *e)
+{
+    struct group *group = context;
+
+    pthread_mutex_lock(&group->failure_lock);
+    if (group->failure.kind == ERROR_NONE)
+        group->failure = *e;
+    pthread_mutex_unlock(&group->failure_lock);
+    atomic_store(&group->failed, true);
+}
+
+/* ---- Rebalance: called by rd_kafka_consumer_poll() and rd_kafka_consumer_close(), in the group's thread. ---- */
+
+static bool know_cluster(struct group *group, struct error *e)
+{
+    if (group->cluster_id)
+        return true;
+
+    char *id = rd_kafka_clusterid(group->consumer, CLUSTER_ID_TIMEOUT_MS);
+
+    if (!id)
+        return error_set(e, ERROR_TRANSIENT, "Kafka does not tell its cluster id");
+    group->cluster_id = xstrdup(id);
+    group->shard_options.cluster_id = group->cluster_id;
+    rd_kafka_mem_free(group->consumer, id);
+    return true;
+}
+
+static void add_shard(struct group *group, struct shard *shard)
+{
+    pthread_rwlock_wrlock(&group->lock);
+    group->shards[group->shards_count++] = shard;
+    pthread_rwlock_unlock(&group->lock);
+}
+
+static struct shard *take_shard(struct group *group, int32_t partition)
+{
+    struct shard *taken = NULL;
+
+    pthread_rwlock_wrlock(&group->lock);
+    for (size_t i = 0; i < group->shards_count && !taken; i++)
+        if (shard_partition(group->shards[i]) == partition) {
+            taken = group->shards[i];
+            group->shards[i] = group->shards[--group->shards_count];
+        }
+    pthread_rwlock_unlock(&group->lock);
+    return taken;
+}
+
+/* All shards prepare at the same time; each partition then starts where its shard's state ends. */
+static bool assign(struct group *group, rd_kafka_topic_partition_list_t *partitions, struct error *e)
+{
+    size_t first = group->shards_count;
+
+    if (!know_cluster(group, e))
+        return false;
+    if (first + (size_t)partitions->cnt > SHARDS_MAX)
+        return error_set(e, ERROR_FATAL, "more than %d partitions are assigned", SHARDS_MAX);
+    for (int i = 0; i < partitions->cnt; i++) {
+        struct shard *shard;
+
+        if (!shard_start(&group->shard_options, partitions->elems[i].partition, &shard, e))
+            return false;
+        add_shard(group, shard);
+    }
+    for (int i = 0; i < partitions->cnt; i++)
+        if (!shard_wait_ready(group->shards[first + (size_t)i], &partitions->elems[i].offset, e))
+            return false;
+    rd_kafka_error_t *error = rd_kafka_incremental_assign(group->consumer, partitions);
+    return !error || kafka_error_take(error, "assign", e);
+}
+
+static void revoke(struct group *group, rd_kafka_topic_partition_list_t *partitions)
+{
+    struct shard *ending[SHARDS_MAX];
+    size_t count = 0;
+
+    for (int i = 0; i < partitions->cnt; i++) {
+        struct shard *shard = take_shard(group, partitions->elems[i].partition);
+
+        if (!shard)
+            continue;
+        shard_stop(shard); /* all at once, then wait for each */
+        ending[count++] = shard;
+    }
+    for (size_t i = 0; i < count; i++)
+        shard_free(ending[i]);
+
+    rd_kafka_error_t *error = rd_kafka_incremental_unassign(group->consumer, partitions);
+
+    if (error) {
+        struct error e;
+
+        kafka_error_take(error, "unassign", &e);
+        fail(group, &e);
+    }
+}
+
+static void rebalance(
+    rd_kafka_t *consumer, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct group *group = opaque;
+    struct error e = { 0 };
+
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        log_info("%d partitions assigned", partitions->cnt);
+        if (!assign(group, partitions, &e)) {
+            fail(group, &e);
+            rd_kafka_assign(consumer, NULL); /* the member must answer; the process ends now */
+        }
+        return;
+    }
+    log_info("%d partitions %s", partitions->cnt, rd_kafka_assignment_lost(consumer) ? "lost" : "revoked");
+    revoke(group, partitions);
+    if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
+        kafka_error(code, "rebalance", &e);
+        fail(group, &e);
+    }
+}
+
+/* ---- Life ---- */
+
+static bool make_consumer(struct group *group, struct error *e)
+{
+    char name[KAFKA_TOPIC_MAX], session_ms[16], heartbeat_ms[16], why[sizeof e->message];
+    rd_kafka_conf_t *conf;
+
+    if (!kafka_topic_name(group->options.kafka, GROUP, name, e) || !kafka_conf(group->options.kafka, &conf, e))
+        return false;
+    snprintf(session_ms, sizeof session_ms, "%u", group->options.session_timeout_ms);
+    snprintf(heartbeat_ms, sizeof heartbeat_ms, "%u", group->options.session_timeout_ms / 4);
+
+    const struct {
+        const char *name, *value;
+    } settings[] = {
+        { "group.id", name },
+        { "partition.assignment.strategy", "cooperative-sticky" },
+        { "isolation.level", "read_committed" }, /* the relay publishes in transactions */
+        { "enable.auto.commit", "false" },       /* offsets travel in the producer's transaction */
+        { "enable.auto.offset.store", "false" },
+        { "auto.offset.reset", "error" }, /* a hole in the log must not pass unnoticed */
+        { "session.timeout.ms", session_ms },
+        { "heartbeat.interval.ms", heartbeat_ms },
+        { "fetch.wait.max.ms", "100" },
+        { "fetch.error.backoff.ms", "50" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (!kafka_conf_set(conf, settings[i].name, settings[i].value, e)) {
+            rd_kafka_conf_destroy(conf);
+            return false;
+        }
+    rd_kafka_conf_set_rebalance_cb(conf, rebalance);
+    rd_kafka_conf_set_opaque(conf, group);
+    group->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    if (group->consumer) {
+        rd_kafka_poll_set_consumer(group->consumer);
+        return true;
+    }
+    rd_kafka_conf_destroy(conf);
+    return error_set(e, ERROR_INVALID, "Kafka consumer: %s", why);
+}
+
+static bool subscribe(struct group *group, struct error *e)
+{
+    char topic[KAFKA_TOPIC_MAX];
+
+    if (!kafka_topic_name(group->options.kafka, TOPIC, topic, e))
+        return false;
+
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(group->consumer, topics);
+
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_error(code, "subscribe", e);
+}
+
+bool group_open(const struct group_options *options, struct group **ret_group, struct error *e)
+{
+    CLEANUP(group_free) struct group *group = xcalloc(1, sizeof *group);
+
+    group->options = *options;
+    pthread_rwlock_init(&group->lock, NULL);
+    pthread_mutex_init(&group->failure_lock, NULL);
+    if (!make_consumer(group, e))
+        return false;
+    group->shard_options = (struct shard_options){
+        .kafka = options->kafka,
+        .consumer = group->consumer,
+        .topic = TOPIC,
+        .data_directory = options->data_directory,
+        .orders_max = options->orders_max,
+        .pages_max = options->pages_max,
+        .markets_max = options->markets_max,
+        .snapshot_every = options->snapshot_every,
+        .failed = fail,
+        .context = group,
+    };
+    *ret_group = TAKE(group);
+    return true;
+}
+
+void group_free(struct group *group)
+{
+    if (!group)
+        return;
+    if (group->consumer)
+        rd_kafka_destroy(group->consumer);
+    pthread_rwlock_destroy(&group->lock);
+    pthread_mutex_destroy(&group->failure_lock);
+    xfree(group->cluster_id);
+    xfree(group);
+}
+
+/* Messages come on the shards' queues; here only what concerns the member as a whole. */
+static void handle_member_event(struct group *group, rd_kafka_message_t *message)
+{
+    struct error e;
+
+    if (!message)
+        return;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_error(message->err, rd_kafka_message_errstr(message), &e);
+        log_error("consumer group", &e);
+        if (e.kind == ERROR_FATAL)
+            fail(group, &e);
+    } else {
+        error_set(&e, ERROR_FATAL, "a message came outside its shard's queue");
+        fail(group, &e);
+    }
+    rd_kafka_message_destroy(message);
+}
+
+bool group_run(struct group *group, bool (*stopping)(const void *context), const void *context, struct error *e)
+{
+    if (!subscribe(group, e))
+        return false;
+    while (!stopping(context) && !atomic_load(&group->failed))
+        handle_member_event(group, rd_kafka_consumer_poll(group->consumer, POLL_MS));
+    rd_kafka_consumer_close(group->consumer);
+    /* Shards of an assignment that failed half-way were never told to stop. */
+    while (group->shards_count > 0)
+        shard_free(take_shard(group, shard_partition(group->shards[0])));
+    if (!atomic_load(&group->failed))
+        return true;
+    *e = group->failure;
+    return false;
+}
+
+/* ---- Questions ---- */
+
+struct market_query {
+    const char *symbol;
+    market_question ask;
+    void *context;
+    bool found;
+};
+
+static bool ask_if_known(const struct engine *engine, void *context, struct error *e)
+{
+    struct market_query *query = context;
+    uint16_t market = engine_market_find(engine, query->symbol);
+
+    query->found = market != ENGINE_NO_MARKET;
+    return !query->found || query->ask(engine, market, query->context, e);
+}
+
+bool group_ask_market(struct group *group, const char *symbol, market_question ask, void *context, struct error *e)
+{
+    struct market_query query = { .symbol = symbol, .ask = ask, .context = context };
+    bool fine = true;
+
+    pthread_rwlock_rdlock(&group->lock);
+    for (size_t i = 0; i < group->shards_count && fine && !query.found; i++)
+        fine = shard_query(group->shards[i], ask_if_known, &query, QUERY_TIMEOUT_MS, e);
+    pthread_rwlock_unlock(&group->lock);
+    if (!fine || query.found)
+        return fine;
+    return error_field(e, ERROR_NOT_FOUND, "unknown-symbol", "symbol", "no market %.31s in this engine", symbol);
+}
+
+bool group_healthy(struct group *group, char *ret_reason, size_t size)
+{
+    bool healthy = true;
+
+    pthread_rwlock_rdlock(&group->lock);
+    for (size_t i = 0; i < group->shards_count && healthy; i++) {
+        int64_t silence_ms = shard_silence_us(group->shards[i]) / 1000;
+
+        healthy = silence_ms <= group->options.stuck_after_ms;
+        if (!healthy)
+            snprintf(ret_reason, size, "partition %d has made no progress for %ld ms",
+                shard_partition(group->shards[i]), silence_ms);
+    }
+    pthread_rwlock_unlock(&group->lock);
+    return healthy;
+}

@@ -1,0 +1,240 @@
+/* Snapshots: the same state back, and nothing but that whatever happens to the file. */
+#include "snapshot.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NOTES_MAX = 8, OPTIONS_ORDERS = 1000 };
+
+static const struct engine_options options = { .orders_max = OPTIONS_ORDERS, .markets_max = 4 };
+static const struct snapshot_identity identity = {
+    .directory = "/nowhere", .topic = "t-orders.accepted.v1", .cluster_id = "cluster", .partition = 3
+};
+static char notes[NOTES_MAX][512];
+static size_t notes_count;
+
+static void keep_note(const char *line)
+{
+    cr_assert(notes_count < NOTES_MAX);
+    snprintf(notes[notes_count++], sizeof notes[0], "%s", line);
+}
+
+static struct engine *engine_with_orders(uint64_t orders)
+{
+    struct engine *engine = engine_new(&options);
+    struct engine_market_config config = { "BTC-USD", 1, 2, 1, 100, 1, 1000, 2000, ENGINE_OPEN };
+    uint16_t btc, eth;
+
+    cr_assert(engine_configure(engine, &config, &btc) == ENGINE_OK);
+    strcpy(config.symbol, "ETH-USD");
+    config.market_id = 2;
+    config.base_asset_id = 3;
+    config.status = ENGINE_HALTED;
+    cr_assert(engine_configure(engine, &config, &eth) == ENGINE_OK);
+    for (uint64_t i = 1; i <= orders; i++) {
+        struct engine_order order = { .order_id = i * 7,
+            .user_id = 1 + i % 5,
+            .price_ticks = i % 2 ? 1000 - (int64_t)(i % 90) : 990 + (int64_t)(i % 1000) * 1000,
+            .quantity_lots = (int64_t)(i % 13) + 1,
+            .at_us = (int64_t)i * 10,
+            .side = i % 2 ? ENGINE_BUY : ENGINE_SELL,
+            .type = ENGINE_LIMIT,
+            .time_in_force = ENGINE_GTC };
+        order.hold_minor =
+            order.side == ENGINE_BUY ? order.price_ticks * order.quantity_lots : order.quantity_lots * 100;
+        cr_assert(engine_place(engine, btc, &order) == ENGINE_OK);
+    }
+    engine_flush(engine);
+    return engine;
+}
+
+Test(snapshot, gives_back_the_same_state_and_the_same_bytes)
+{
+    CLEANUP(engine_free) struct engine *before = engine_with_orders(500);
+    CLEANUP(engine_free) struct engine *after = engine_new(&options);
+    CLEANUP(xfree) char *data = NULL;
+    CLEANUP(xfree) char *again = NULL;
+    size_t size, again_size;
+    int64_t offset;
+    struct error e = { 0 };
+
+    snapshot_encode(&identity, before, 77, &data, &size);
+    cr_assert(snapshot_decode(&identity, (struct bytes){ data, size }, after, &offset, &e), "%s", e.message);
+    cr_assert(offset == 77);
+    engine_check(after);
+    cr_assert(engine_orders_count(after) == engine_orders_count(before) && engine_orders_count(after) > 50);
+    cr_assert(engine_market_get(after, 0)->trade_id == engine_market_get(before, 0)->trade_id);
+    snapshot_encode(&identity, after, 77, &again, &again_size);
+    cr_assert(size == again_size && memcmp(data, again, size) == 0);
+}
+
+Test(snapshot, is_refused_when_any_bit_is_wrong_or_any_byte_missing)
+{
+    CLEANUP(engine_free) struct engine *engine = engine_with_orders(40);
+    CLEANUP(xfree) char *data = NULL;
+    size_t size;
+    int64_t offset;
+    struct error e = { 0 };
+
+    snapshot_encode(&identity, engine, 77, &data, &size);
+    for (size_t i = 0; i < size; i++) {
+        CLEANUP(engine_free) struct engine *other = engine_new(&options);
+
+        data[i] = (char)(data[i] ^ 1 << i % 8);
+        cr_assert(!snapshot_decode(&identity, (struct bytes){ data, size }, other, &offset, &e), "byte %zu", i);
+        cr_assert(e.kind == ERROR_INVALID);
+        data[i] = (char)(data[i] ^ 1 << i % 8);
+    }
+    for (size_t len = 0; len < size; len += 13) {
+        CLEANUP(engine_free) struct engine *other = engine_new(&options);
+
+        cr_assert(!snapshot_decode(&identity, (struct bytes){ data, len }, other, &offset, &e), "%zu bytes", len);
+    }
+}
+
+Test(snapshot, is_refused_when_it_is_of_another_topic_partition_or_cluster)
+{
+    CLEANUP(engine_free) struct engine *engine = engine_with_orders(4);
+    CLEANUP(xfree) char *data = NULL;
+    struct snapshot_identity others[] = { identity, identity, identity };
+    size_t size;
+    int64_t offset;
+    struct error e = { 0 };
+
+    others[0].topic = "other";
+    others[1].partition = 4;
+    others[2].cluster_id = "another";
+    snapshot_encode(&identity, engine, 77, &data, &size);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        CLEANUP(engine_free) struct engine *other = engine_new(&options);
+
+        cr_assert(!snapshot_decode(&others[i], (struct bytes){ data, size }, other, &offset, &e));
+        cr_assert(e.kind == ERROR_INVALID, "case %zu", i);
+    }
+}
+
+Test(snapshot, that_does_not_fit_the_limits_ends_the_start_instead_of_losing_orders)
+{
+    CLEANUP(engine_free) struct engine *engine = engine_with_orders(400);
+    CLEANUP(engine_free)
+    struct engine *small = engine_new(&(struct engine_options){ .orders_max = 10, .markets_max = 4 });
+    CLEANUP(xfree) char *data = NULL;
+    size_t size;
+    int64_t offset;
+    struct error e = { 0 };
+
+    snapshot_encode(&identity, engine, 77, &data, &size);
+    cr_assert(!snapshot_decode(&identity, (struct bytes){ data, size }, small, &offset, &e));
+    cr_assert(e.kind == ERROR_FATAL);
+}
+
+/* ---- Files ---- */
+
+static struct snapshot_identity in_new_directory(void)
+{
+    static char directory[64];
+    struct snapshot_identity here = identity;
+
+    strcpy(directory, "/tmp/engine-snapshot-XXXXXX");
+    cr_assert(mkdtemp(directory));
+    here.directory = directory;
+    return here;
+}
+
+static void remove_directory(const struct snapshot_identity *here)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -r '%s'", here->directory);
+    cr_assert(system(command) == 0);
+}
+
+static void write_three(const struct snapshot_identity *here)
+{
+    struct error e = { 0 };
+    size_t size;
+
+    for (int64_t offset = 100; offset <= 300; offset += 100) {
+        CLEANUP(engine_free) struct engine *engine = engine_with_orders((uint64_t)offset);
+
+        cr_assert(snapshot_write(here, engine, offset, &size, &e), "%s", e.message);
+    }
+}
+
+static void damage(const struct snapshot_identity *here, int64_t offset)
+{
+    char path[256], byte;
+
+    snprintf(path, sizeof path, "%s/%s-3-%020ld.snapshot", here->directory, here->topic, offset);
+    int fd = open(path, O_RDWR);
+    cr_assert(fd >= 0 && pread(fd, &byte, 1, 200) == 1);
+    byte = (char)(byte + 1);
+    cr_assert(pwrite(fd, &byte, 1, 200) == 1);
+    close(fd);
+}
+
+static int64_t load(const struct snapshot_identity *here, int64_t committed_offset)
+{
+    CLEANUP(engine_free) struct engine *engine = NULL;
+    struct error e = { 0 };
+    int64_t offset;
+
+    notes_count = 0;
+    cr_assert(snapshot_load(here, committed_offset, &options, keep_note, &engine, &offset, &e), "%s", e.message);
+    engine_check(engine);
+    cr_assert((offset > 0) == (engine_market_count(engine) == 2), "an empty engine starts at 0");
+    return offset;
+}
+
+Test(snapshot, keeps_the_last_two_and_starts_from_the_newest)
+{
+    struct snapshot_identity here = in_new_directory();
+    char path[256];
+
+    write_three(&here);
+    snprintf(path, sizeof path, "%s/%s-3-%020d.snapshot", here.directory, here.topic, 100);
+    cr_assert(access(path, F_OK) != 0, "the oldest is removed");
+    cr_assert(load(&here, 1000) == 300);
+    cr_assert(notes_count == 0);
+    remove_directory(&here);
+}
+
+Test(snapshot, falls_back_to_the_previous_one_when_damaged_and_says_so)
+{
+    struct snapshot_identity here = in_new_directory();
+
+    write_three(&here);
+    damage(&here, 300);
+    cr_assert(load(&here, 1000) == 200);
+    cr_assert(notes_count == 1 && strstr(notes[0], "checksum"), "%s", notes[0]);
+    damage(&here, 200);
+    cr_assert(load(&here, 1000) == 0);
+    cr_assert(notes_count == 1, "the first one was set aside");
+    remove_directory(&here);
+}
+
+Test(snapshot, is_not_used_when_it_is_past_the_committed_offset)
+{
+    struct snapshot_identity here = in_new_directory();
+
+    write_three(&here);
+    cr_assert(load(&here, 299) == 200);
+    cr_assert(notes_count == 1 && strstr(notes[0], "past the committed offset"), "%s", notes[0]);
+    cr_assert(load(&here, 200) == 200);
+    cr_assert(load(&here, 0) == 0);
+    remove_directory(&here);
+}
+
+Test(snapshot, makes_its_directory)
+{
+    struct snapshot_identity here = in_new_directory();
+
+    remove_directory(&here);
+    cr_assert(load(&here, 0) == 0);
+    remove_directory(&here);
+}
