@@ -2,7 +2,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/random.h>
+#include <stdlib.h>
 
 enum {
     QUEUE_FULL_WAIT_US = 30 * 1000 * 1000,
@@ -105,17 +105,15 @@ void producer_free(struct producer *producer)
 }
 
 /* A random UUID (RFC 9562, version 4). */
-static bool make_uuid(char ret_uuid[UUID_MAX], struct error *e)
+static void make_uuid(char ret_uuid[UUID_MAX])
 {
     uint8_t b[16];
 
-    if (getrandom(b, sizeof b, 0) != sizeof b)
-        return error_set(e, ERROR_FATAL, "no random numbers from the kernel");
+    arc4random_buf(b, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
     snprintf(ret_uuid, UUID_MAX, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
         b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-    return true;
 }
 
 /* Takes the headers in any case. */
@@ -150,8 +148,8 @@ bool producer_send(struct producer *producer, const char *topic, const char *key
 
     if (!traceparent)
         trace_new(&trace);
-    if (!id && !make_uuid(uuid, e))
-        return false;
+    if (!id)
+        make_uuid(uuid);
 
     size_t len = protobuf_c_message_get_packed_size(message);
     CLEANUP(xfree) char *value = xmalloc(len + 1);

@@ -1,12 +1,13 @@
 /* consumer.h -- batches of events, from Kafka into Postgres exactly once, or plain.
  *
- * Into Postgres: the position (next offset) of each partition is a row of consumer_positions in the handler's own database and
- * moves in the same transaction as the effects, by a compare-and-set: whoever lost the partition cannot write. On assignment
- * the consumer seeks to that row; without a row it starts at the beginning. Kafka's committed offsets are not used, except as
- * a copy for lag tools. Only committed records of Kafka transactions are seen.
+ * Into Postgres: the position (next offset) of each partition is a row of consumer_positions in the handler's own
+ * database and moves in the same transaction as the effects, by a compare-and-set: whoever lost the partition cannot
+ * write. On assignment the consumer seeks to that row; without a row it starts at the beginning. Kafka's committed
+ * offsets are not used, except as a copy for lag tools. Only committed records of Kafka transactions are seen.
  *
  * A loop of its own: consumer_run() blocks the calling thread until consumer_stop(). Transient errors are retried with
- * jittered back-off from 100 ms to 10 s; FATAL ends the run. */
+ * jittered back-off from 100 ms to 10 s; FATAL ends the run: among others a position that is no longer in the log, or
+ * that was taken on another Kafka cluster. */
 #pragma once
 
 #include "event.h"
@@ -16,19 +17,21 @@
 
 struct consumer;
 
-/* One event of a batch. A handler that cannot accept it (malformed, breaks a rule of the contract) sets `verdict` by error_set()
- * or error_field(): kind INVALID or REFUSED sends the event to `<topic>.<group>.dead` through the outbox of the same transaction,
- * with headers dlq_reason, dlq_field, dlq_kind, dlq_topic, dlq_partition, dlq_offset, dlq_group. */
+/* One event of a batch. A handler that cannot accept it (malformed, breaks a rule of the contract) sets `verdict` by
+ * error_set() or error_field(): kind INVALID or REFUSED sends the event to `<topic>.<group>.dead` through the outbox of
+ * the same transaction, with headers dlq_reason, dlq_field, dlq_kind, dlq_topic, dlq_partition, dlq_offset, dlq_group,
+ * dlq_ce_id, dlq_ce_source. An event whose headers are malformed goes there without reaching the handler. A plain
+ * consumer only tells on_error and goes on. A verdict of kind TRANSIENT or FATAL fails the whole batch. */
 struct delivery {
     struct event event;
     struct error verdict;
 };
 
-/* Handles `count` deliveries, in order per partition, inside an open transaction on pg (NULL in a plain consumer).
- * true: the consumer writes outbox, positions and commits. false: all is rolled back; TRANSIENT is retried as it is, INVALID and
- * REFUSED are retried one event at a time and the culprit dead-lettered, FATAL ends consumer_run().
- * The handler may be called again with the same deliveries: state outside the transaction must not be touched before
- * `committed` is called. */
+/* Handles `count` deliveries, in order per partition, inside an open transaction on pg (pg and outbox are NULL in a
+ * plain consumer). true: the consumer writes outbox, positions and commits. false: all is rolled back; TRANSIENT is
+ * retried as it is, FATAL ends consumer_run(), CONFLICT (a lost race) is retried a few times; that and all others are
+ * retried in halves until the culprit stands alone, which is dead-lettered. The handler may be called again with the
+ * same deliveries: state outside the transaction must not be touched before `committed` is called. */
 typedef bool (*consumer_handler)(
     struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e);
 
@@ -42,18 +45,20 @@ struct consumer_options {
     const struct pg_options *pg; /* NULL: plain consumer: no transaction; position only in memory */
     bool from_end;               /* plain consumer: start at the end instead of the beginning */
     uint32_t batch_max;          /* events; 0: 500 */
-    void (*on_error)(void *context, const struct error *e); /* optional: told of each retried error; for logs */
-    void (*on_state)(void *context, const char *line);      /* optional: assignment, seek, stop; for logs */
+    void (*on_error)(
+        void *context, const struct error *e); /* optional: told of each retried error and dead letter; for logs */
+    void (*on_state)(void *context, const char *line); /* optional: assignment, seek, stop; for logs */
 };
 
 struct consumer_stats {
     uint64_t events, batches, dead_letters, retries;
-    int64_t lag;               /* events not yet handled over all assigned partitions, as of the last fetch; -1 unknown */
-    int64_t last_progress_us;  /* now_us() when a batch was last handled, or the end was last reached */
-    uint32_t assigned;         /* partitions */
+    int64_t lag; /* events not yet handled over all assigned partitions, as of the last fetch; -1 unknown */
+    int64_t last_progress_us; /* now_us() when a batch was last handled, or the end was last reached */
+    uint32_t assigned;        /* partitions */
 };
 
-/* Options and what they point to must outlive the consumer. Errors: INVALID (setting named), FATAL, TRANSIENT (database). */
+/* Options and what they point to must outlive the consumer. Errors: INVALID (setting named), FATAL, TRANSIENT
+ * (database). */
 EB_API MUST_CHECK bool consumer_open(
     const struct consumer_options *options, struct consumer **ret_consumer, struct error *e);
 EB_API void consumer_free(struct consumer *consumer); /* after consumer_run() has returned; NULL is fine */
@@ -61,9 +66,10 @@ DEFINE_CLEANUP(struct consumer *, consumer_free)
 
 /* true after consumer_stop(); false with *e FATAL. */
 EB_API MUST_CHECK bool consumer_run(struct consumer *consumer, struct error *e);
-EB_API void consumer_stop(struct consumer *consumer);                                       /* any thread, any time */
+EB_API void consumer_stop(struct consumer *consumer); /* any thread, any time, signal handlers too */
 EB_API void consumer_get_stats(const struct consumer *consumer, struct consumer_stats *ret); /* any thread */
 
-/* Plain consumers and tests: handles one batch, waiting up to timeout_ms for the first event. *ret_count may be 0. */
+/* Plain consumers and tests: handles one batch, waiting up to timeout_ms for the first event. *ret_count may be 0.
+ * After ERROR_TRANSIENT the next call tries the same batch again; call it often enough (60 s) to stay in the group. */
 EB_API MUST_CHECK bool consumer_poll(
     struct consumer *consumer, uint32_t timeout_ms, size_t *ret_count, struct error *e);

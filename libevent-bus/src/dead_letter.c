@@ -1,0 +1,58 @@
+/* dead_letter.c -- what a consumer cannot accept goes to `<topic>.<group>.dead`, as it came, with the reason in
+ * headers. */
+#include "consumer_private.h"
+#include "text.h"
+
+/* A type is required of every event; this one's could not be read. */
+#define TYPE_UNREADABLE "unreadable"
+
+static const char *scrubbed(struct arena *arena, const char *text)
+{
+    char *copy = arena_strdup(arena, text);
+    text_scrub(copy);
+    return copy;
+}
+
+static void tell(struct consumer *consumer, const struct event *event, const struct error *reason)
+{
+    struct error told = { 0 };
+    error_field(&told, reason->kind, reason->problem, reason->field, "dead letter %s[%d]@%lld %.40s: %.100s",
+        event->topic, event->partition, (long long)event->offset, event->id, reason->message);
+    consumer_tell_error(consumer, &told);
+}
+
+void dead_letter(struct consumer *consumer, const struct event *event, const struct error *reason)
+{
+    struct arena *arena = consumer->arena;
+
+    consumer->batch.dead_letters++;
+    tell(consumer, event, reason);
+    if (!consumer->outbox)
+        return;
+
+    const char *const headers[] = {
+        "dlq_reason",
+        scrubbed(arena, reason->message),
+        "dlq_field",
+        scrubbed(arena, reason->field),
+        "dlq_kind",
+        error_kind_name(reason->kind),
+        "dlq_topic",
+        event->topic,
+        "dlq_partition",
+        arena_printf(arena, "%d", event->partition),
+        "dlq_offset",
+        arena_printf(arena, "%lld", (long long)event->offset),
+        "dlq_group",
+        consumer->options->group,
+        "dlq_ce_id",
+        event->id,
+        "dlq_ce_source",
+        event->source,
+        NULL,
+    };
+    /* A payload is required too: a tombstone becomes an empty one. */
+    struct bytes payload = event->value.data ? event->value : (struct bytes){ "", 0 };
+    outbox_add_raw(consumer->outbox, arena_printf(arena, "%s.%s.dead", event->topic, consumer->options->group),
+        event->key, event->type[0] ? event->type : TYPE_UNREADABLE, payload, event->traceparent, headers);
+}
