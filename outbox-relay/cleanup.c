@@ -1,0 +1,71 @@
+#include "cleanup.h"
+
+#include "relay_sql.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { CLEANUP_BATCH_ROWS = 2000 };
+
+void cleanup_init(struct cleanup *cleanup, int64_t delay_us)
+{
+    *cleanup = (struct cleanup){ .delay_us = delay_us, .cleaned_xmin = 1 };
+}
+
+static void cleanup_drop_first(struct cleanup *cleanup)
+{
+    snapshot_release(&cleanup->samples[0].before);
+    cleanup->sample_count--;
+    memmove(cleanup->samples, cleanup->samples + 1, cleanup->sample_count * sizeof cleanup->samples[0]);
+}
+
+void cleanup_release(struct cleanup *cleanup)
+{
+    while (cleanup->sample_count > 0)
+        cleanup_drop_first(cleanup);
+}
+
+void cleanup_published(struct cleanup *cleanup, const struct snapshot *before, int64_t at_us)
+{
+    struct cleanup_sample *sample = &cleanup->samples[cleanup->sample_count];
+
+    if (cleanup->sample_count == CLEANUP_SAMPLES_MAX)
+        return;
+    if (cleanup->sample_count > 0) {
+        if (at_us - sample[-1].taken_us < cleanup->delay_us / CLEANUP_SAMPLES_MAX)
+            return;
+        if (snapshot_equal(&sample[-1].before, before))
+            return;
+    }
+    snapshot_copy(before, &sample->before);
+    sample->taken_us = at_us;
+    cleanup->sample_count++;
+}
+
+bool cleanup_step(struct cleanup *cleanup, struct pg *pg, int64_t at_us, bool *ret_more, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *result = NULL;
+    const struct snapshot *before = &cleanup->samples[0].before;
+    char from[24], to[24];
+
+    *ret_more = false;
+    if (cleanup->sample_count == 0 || at_us - cleanup->samples[0].taken_us < cleanup->delay_us)
+        return true;
+    if (before->xmax > cleanup->cleaned_xmin) {
+        snprintf(from, sizeof from, "%" PRIu64, cleanup->cleaned_xmin);
+        snprintf(to, sizeof to, "%" PRIu64, before->xmax);
+        pg_arg_text(pg, from);
+        pg_arg_text(pg, to);
+        pg_arg_text(pg, before->text);
+        pg_arg_int64(pg, CLEANUP_BATCH_ROWS);
+        if (!pg_query(pg, &sql_cleanup, &result, e))
+            return false;
+        cleanup->deleted_rows += pg_affected(result);
+        *ret_more = pg_affected(result) == CLEANUP_BATCH_ROWS;
+    }
+    if (!*ret_more) {
+        cleanup->cleaned_xmin = before->xmin > cleanup->cleaned_xmin ? before->xmin : cleanup->cleaned_xmin;
+        cleanup_drop_first(cleanup);
+    }
+    return true;
+}

@@ -1,0 +1,115 @@
+#include "settings.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define ITEM(member) offsetof(struct relay_settings, member)
+
+static const char compressions[] = "none|lz4|snappy|zstd|gzip";
+static const char *const compression_names[] = { "none", "lz4", "snappy", "zstd", "gzip" };
+
+const struct config_item relay_settings_items[] = {
+    { "OUTBOX_RELAY_SOURCES", CONFIG_STRING, ITEM(sources), NULL,
+        "what to publish: identity,trade-ledger; each has RELAY_<NAME>_POSTGRES_URL, the relay role's DSN" },
+    { "OUTBOX_RELAY_MAX_LAG_SECONDS", CONFIG_INT, ITEM(max_lag_s), "30", "more lag than this and /health is 503", 1,
+        86400 },
+    { "OUTBOX_RELAY_TRANSACTION_MS", CONFIG_INT, ITEM(transaction_ms), "50",
+        "under load a Kafka transaction is committed after this long", 1, 5000 },
+    { "OUTBOX_RELAY_PAUSE_US", CONFIG_INT, ITEM(pause_us), "2000",
+        "between a commit and the next transaction, while the broker writes its markers", 0, 100000 },
+    { "OUTBOX_RELAY_TRANSACTION_TIMEOUT_MS", CONFIG_INT, ITEM(transaction_timeout_ms), "10000",
+        "after which the broker aborts what a dead relay left open", 1000, 900000 },
+    { "OUTBOX_RELAY_PAGE_ROWS", CONFIG_INT, ITEM(page_rows), "5000", "rows read at once", 1, 100000 },
+    { "OUTBOX_RELAY_PAGE_BYTES", CONFIG_INT, ITEM(page_bytes), "4194304", "payload read at once", 1, 1073741824 },
+    { "OUTBOX_RELAY_POLL_MAX_MS", CONFIG_INT, ITEM(poll_max_ms), "10",
+        "longest sleep between two looks at a quiet table", 1, 10000 },
+    { "OUTBOX_RELAY_QUEUE_KBYTES", CONFIG_INT, ITEM(queue_kbytes_max), "16384",
+        "what may wait for the broker in memory, for each source", 1024, 1048576 },
+    { "OUTBOX_RELAY_COMPRESSION", CONFIG_CHOICE, ITEM(compression), "lz4", "of Kafka batches",
+        .choices = compressions },
+    { "OUTBOX_RELAY_LEASE_MS", CONFIG_INT, ITEM(lease_ms), "2000",
+        "a relay silent for this long is taken over by one that waits", 500, 600000 },
+    { "OUTBOX_RELAY_CLEANUP", CONFIG_BOOL, ITEM(cleanup), "true", "delete published rows" },
+    { "OUTBOX_RELAY_CLEANUP_DELAY_SECONDS", CONFIG_INT, ITEM(cleanup_delay_s), "60", "how long published rows are kept",
+        0, 31536000 },
+    { "OUTBOX_RELAY_RESET", CONFIG_STRING, ITEM(reset), "",
+        "sources that may begin anew on a database their stored position is not of: identity,…" },
+    { 0 },
+};
+
+const char *relay_compression(const struct relay_settings *settings)
+{
+    return compression_names[settings->compression];
+}
+
+/* Is `name` one of the comma-separated `list`? */
+static bool list_has(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = list; (at = strstr(at, name)); at += len)
+        if ((at == list || at[-1] == ',') && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+static bool source_add(struct relay_sources *sources, const char *name, size_t len, struct error *e)
+{
+    struct relay_source_setting *source = &sources->items[sources->count];
+
+    if (len == 0 || len >= RELAY_SOURCE_NAME_MAX)
+        return error_field(
+            e, ERROR_INVALID, "", "OUTBOX_RELAY_SOURCES", "a source has 1 to %d characters", RELAY_SOURCE_NAME_MAX - 1);
+    if (sources->count == RELAY_SOURCES_MAX)
+        return error_field(e, ERROR_INVALID, "", "OUTBOX_RELAY_SOURCES", "more than %d sources", RELAY_SOURCES_MAX);
+    for (size_t i = 0; i < len; i++)
+        if (!islower((unsigned char)name[i]) && !isdigit((unsigned char)name[i]) && name[i] != '-')
+            return error_field(e, ERROR_INVALID, "", "OUTBOX_RELAY_SOURCES", "a source is of a-z, 0-9 and -: \"%.*s\"",
+                (int)len, name);
+    memcpy(source->name, name, len);
+    source->name[len] = '\0';
+    for (size_t i = 0; i < sources->count; i++)
+        if (strcmp(sources->items[i].name, source->name) == 0)
+            return error_field(e, ERROR_INVALID, "", "OUTBOX_RELAY_SOURCES", "\"%s\" is there twice", source->name);
+    sources->count++;
+    return true;
+}
+
+static bool source_load_dsn(struct relay_source_setting *source, struct error *e)
+{
+    CLEANUP(xfree) char *setting = xasprintf("RELAY_%s_POSTGRES_URL", source->name);
+    const struct config_item items[] = {
+        { setting, CONFIG_SECRET, offsetof(struct relay_source_setting, dsn), NULL, "the relay role's DSN" }, { 0 }
+    };
+
+    for (char *c = setting; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    return config_load(items, source, e);
+}
+
+bool relay_sources_load(const struct relay_settings *settings, struct relay_sources *ret_sources, struct error *e)
+{
+    *ret_sources = (struct relay_sources){ 0 };
+    for (const char *name = settings->sources; name;) {
+        const char *end = strchrnul(name, ',');
+
+        if (!source_add(ret_sources, name, (size_t)(end - name), e))
+            return false;
+        name = *end ? end + 1 : NULL;
+    }
+    for (size_t i = 0; i < ret_sources->count; i++) {
+        struct relay_source_setting *source = &ret_sources->items[i];
+
+        source->reset = list_has(settings->reset, source->name);
+        if (!source_load_dsn(source, e))
+            return false;
+    }
+    return true;
+}
+
+void relay_sources_release(struct relay_sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++)
+        xfree(sources->items[i].dsn);
+    *sources = (struct relay_sources){ 0 };
+}

@@ -1,0 +1,445 @@
+#include "publisher.h"
+
+#include "position_topic.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+enum {
+    QUEUE_MESSAGES_MAX = 50000,
+    POLL_EVERY_ROWS = 256,
+    TOPIC_PROPAGATION_MS = 5000, /* a topic that is not known after this is taken to be missing */
+    INIT_TIMEOUT_MS = 10000,
+    STEP_TIMEOUT_MS = 1000,    /* of one attempt at flush, commit or abort */
+    SETTLE_TIMEOUT_MS = 60000, /* of all attempts at one commit or abort */
+    TIME_MAX = 40,
+    NAME_MAX_BYTES = 160,
+    ID_MAX = 200,
+};
+
+struct publisher_topic {
+    char *name; /* bare */
+    rd_kafka_topic_t *handle;
+};
+
+struct publisher {
+    rd_kafka_t *producer;
+    const struct kafka_options *kafka;
+    const char *source;
+    char ce_source[NAME_MAX_BYTES];
+    int64_t pause_us;
+    struct position_topic positions;
+    struct publisher_topic topics[PUBLISHER_TOPICS_MAX];
+    size_t topic_count, topic_last; /* topic_last: the one used last, tried first */
+    size_t rows;                    /* in the open transaction */
+    bool open, broken, fenced;
+    int64_t opened_us, committed_us; /* monotonic */
+    rd_kafka_resp_err_t failed;      /* the first delivery that failed in this transaction */
+    struct publisher_refusal refusal;
+    int64_t time_second; /* what time_text holds: gmtime once a second, not once a row */
+    char time_text[TIME_MAX];
+};
+
+/* ---- What the broker says of a row ---- */
+
+static const struct {
+    rd_kafka_resp_err_t code;
+    bool whole_topic;
+} refusals[] = {
+    { RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, false },
+    { RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, false },
+    { RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, false },
+    { RD_KAFKA_RESP_ERR_INVALID_RECORD, false },
+    { RD_KAFKA_RESP_ERR_POLICY_VIOLATION, false },
+    { RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, true },
+    { RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, true },
+    { RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, true },
+    { RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, true },
+    { RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, true },
+};
+
+static void publisher_note_refusal(
+    struct publisher *publisher, uint64_t row_id, rd_kafka_resp_err_t code, const char *topic)
+{
+    if (publisher->refusal.row_id && publisher->refusal.row_id <= row_id)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        if (refusals[i].code != code)
+            continue;
+        publisher->refusal.row_id = row_id;
+        publisher->refusal.whole_topic = refusals[i].whole_topic;
+        snprintf(
+            publisher->refusal.reason, sizeof publisher->refusal.reason, "%s: topic %s", rd_kafka_err2str(code), topic);
+    }
+}
+
+static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+    struct publisher *publisher = opaque;
+
+    (void)producer;
+    if (!message->err)
+        return;
+    if (!publisher->failed)
+        publisher->failed = message->err;
+    if (message->_private)
+        publisher_note_refusal(
+            publisher, (uint64_t)(uintptr_t)message->_private, message->err, rd_kafka_topic_name(message->rkt));
+}
+
+/* ---- Life ---- */
+
+static bool publisher_conf(
+    const struct publisher_options *options, struct publisher *publisher, rd_kafka_conf_t **ret_conf, struct error *e)
+{
+    char id[KAFKA_TOPIC_MAX], name[NAME_MAX_BYTES], kbytes[24], messages[24], timeout[24], propagation[24];
+    rd_kafka_conf_t *conf = NULL;
+
+    snprintf(name, sizeof name, "outbox-relay-%s", options->source);
+    snprintf(kbytes, sizeof kbytes, "%" PRId64, options->queue_kbytes_max);
+    snprintf(messages, sizeof messages, "%d", QUEUE_MESSAGES_MAX);
+    snprintf(timeout, sizeof timeout, "%" PRId64, options->transaction_timeout_ms);
+    snprintf(propagation, sizeof propagation, "%d", TOPIC_PROPAGATION_MS);
+    const char *const settings[][2] = { { "transactional.id", id }, { "transaction.timeout.ms", timeout },
+        { "message.timeout.ms", timeout }, { "partitioner", "murmur2_random" }, { "linger.ms", "10" },
+        { "compression.codec", options->compression }, { "queue.buffering.max.kbytes", kbytes },
+        { "queue.buffering.max.messages", messages }, { "message.max.bytes", "16777216" }, { "batch.size", "1000000" },
+        { "topic.metadata.propagation.max.ms", propagation }, { "socket.nagle.disable", "true" },
+        { "reconnect.backoff.max.ms", "1000" } };
+
+    if (!kafka_topic_name(options->kafka, name, id, e) || !kafka_conf(options->kafka, &conf, e))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        if (!kafka_conf_set(conf, settings[i][0], settings[i][1], e)) {
+            rd_kafka_conf_destroy(conf);
+            return false;
+        }
+    }
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_opaque(conf, publisher);
+    *ret_conf = conf;
+    return true;
+}
+
+bool publisher_open(const struct publisher_options *options, struct publisher **ret_publisher, struct error *e)
+{
+    CLEANUP(publisher_free) struct publisher *publisher = xcalloc(1, sizeof *publisher);
+    rd_kafka_conf_t *conf = NULL;
+    char why[256];
+
+    publisher->kafka = options->kafka;
+    publisher->source = options->source;
+    publisher->pause_us = options->pause_us;
+    publisher->time_second = -1;
+    snprintf(publisher->ce_source, sizeof publisher->ce_source, "/penstock/%s", options->source);
+
+    if (!publisher_conf(options, publisher, &conf, e))
+        return false;
+    publisher->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    if (!publisher->producer) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(e, ERROR_FATAL, "cannot make a producer: %.150s", why);
+    }
+    rd_kafka_error_t *error = rd_kafka_init_transactions(publisher->producer, INIT_TIMEOUT_MS);
+    if (error)
+        return kafka_error_take(error, "init_transactions", e);
+    if (!position_topic_open(&publisher->positions, publisher->producer, options->kafka, options->source, e))
+        return false;
+    *ret_publisher = TAKE(publisher);
+    return true;
+}
+
+void publisher_free(struct publisher *publisher)
+{
+    if (!publisher)
+        return;
+    for (size_t i = 0; i < publisher->topic_count; i++) {
+        xfree(publisher->topics[i].name);
+        rd_kafka_topic_destroy(publisher->topics[i].handle);
+    }
+    position_topic_release(&publisher->positions);
+    if (publisher->producer) {
+        rd_kafka_purge(publisher->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_destroy(publisher->producer);
+    }
+    xfree(publisher);
+}
+
+bool publisher_load_position(
+    struct publisher *publisher, uint32_t timeout_ms, bool *ret_found, struct position *ret_position, struct error *e)
+{
+    return position_topic_load(&publisher->positions, timeout_ms, ret_found, ret_position, e);
+}
+
+/* ---- A transaction ---- */
+
+static bool publisher_begin(struct publisher *publisher, struct error *e)
+{
+    int64_t wait_us = publisher->committed_us + publisher->pause_us - monotonic_us();
+    rd_kafka_error_t *error;
+
+    if (publisher->broken)
+        return error_set(e, ERROR_FATAL, "the producer is broken");
+    if (publisher->committed_us > 0 && wait_us > 0)
+        nanosleep(&(struct timespec){ .tv_nsec = wait_us * 1000 }, NULL);
+    error = rd_kafka_begin_transaction(publisher->producer);
+    if (error) {
+        publisher->broken = true;
+        return kafka_error_take(error, "begin_transaction", e);
+    }
+    publisher->open = true;
+    publisher->rows = 0;
+    publisher->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
+    publisher->refusal.row_id = 0;
+    publisher->opened_us = monotonic_us();
+    return true;
+}
+
+/* After it nothing of the transaction is ever visible, or the publisher is broken. */
+void publisher_abort(struct publisher *publisher)
+{
+    int64_t deadline_us = monotonic_us() + (int64_t)SETTLE_TIMEOUT_MS * 1000;
+    rd_kafka_error_t *error = NULL;
+    bool again = publisher->open && !publisher->broken;
+
+    while (again) {
+        error = rd_kafka_abort_transaction(publisher->producer, STEP_TIMEOUT_MS);
+        again = error && rd_kafka_error_is_retriable(error) && monotonic_us() < deadline_us;
+        if (error) {
+            publisher->broken = !again;
+            rd_kafka_error_destroy(error);
+        }
+    }
+    publisher->open = false;
+    publisher->rows = 0;
+}
+
+static bool is_fencing(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+/* Aborts and tells why. */
+static bool publisher_fail(struct publisher *publisher, rd_kafka_resp_err_t code, const char *what, struct error *e)
+{
+    char why[128];
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(publisher->producer, why, sizeof why);
+
+    if (fatal) {
+        publisher->broken = true;
+        publisher->fenced = is_fencing(fatal);
+        publisher->open = false;
+        return kafka_error(fatal, what, e);
+    }
+    publisher_abort(publisher);
+    if (publisher->refusal.row_id)
+        return error_set(e, ERROR_REFUSED, "row %" PRIu64 ": %s", publisher->refusal.row_id, publisher->refusal.reason);
+    return kafka_error(code, what, e);
+}
+
+/* ---- A row as a message ---- */
+
+static bool publisher_topic(
+    struct publisher *publisher, const char *name, rd_kafka_topic_t **ret_handle, struct error *e)
+{
+    char full[KAFKA_TOPIC_MAX];
+    size_t i = publisher->topic_last;
+
+    if (i >= publisher->topic_count || strcmp(publisher->topics[i].name, name) != 0)
+        for (i = 0; i < publisher->topic_count; i++)
+            if (strcmp(publisher->topics[i].name, name) == 0)
+                break;
+    if (i == publisher->topic_count) {
+        rd_kafka_topic_t *handle;
+
+        if (i == PUBLISHER_TOPICS_MAX)
+            return error_set(e, ERROR_INVALID, "more than %d topics", PUBLISHER_TOPICS_MAX);
+        if (!kafka_topic_name(publisher->kafka, name, full, e))
+            return false;
+        handle = rd_kafka_topic_new(publisher->producer, full, NULL);
+        if (!handle)
+            return kafka_error(rd_kafka_last_error(), "topic", e);
+        publisher->topics[publisher->topic_count++] = (struct publisher_topic){ xstrdup(name), handle };
+    }
+    publisher->topic_last = i;
+    *ret_handle = publisher->topics[i].handle;
+    return true;
+}
+
+/* RFC 3339 in UTC. Returns the length. */
+static int publisher_time(struct publisher *publisher, int64_t time_us)
+{
+    int64_t second = time_us / 1000000, rest = time_us % 1000000;
+
+    if (rest < 0) {
+        rest += 1000000;
+        second--;
+    }
+    if (second != publisher->time_second) {
+        struct tm tm;
+        time_t t = (time_t)second;
+
+        gmtime_r(&t, &tm);
+        strftime(publisher->time_text, sizeof publisher->time_text, "%Y-%m-%dT%H:%M:%S.000000Z", &tm);
+        publisher->time_second = second;
+    }
+    int length = (int)strlen(publisher->time_text);
+    char *digit = publisher->time_text + length - 2;
+    for (int i = 0; i < 6; i++, rest /= 10)
+        *digit-- = (char)('0' + rest % 10);
+    return length;
+}
+
+static rd_kafka_headers_t *publisher_headers(struct publisher *publisher, const struct source_row *row)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(8 + row->header_count / 2);
+    char id[ID_MAX];
+    int id_len = snprintf(id, sizeof id, "%s-%" PRIu64, publisher->source, row->id);
+    int time_len = publisher_time(publisher, row->created_at_us);
+
+    rd_kafka_header_add(headers, "ce_specversion", 14, "1.0", 3);
+    rd_kafka_header_add(headers, "ce_id", 5, id, id_len);
+    rd_kafka_header_add(headers, "ce_source", 9, publisher->ce_source, -1);
+    rd_kafka_header_add(headers, "ce_type", 7, row->type, -1);
+    rd_kafka_header_add(headers, "ce_time", 7, publisher->time_text, time_len);
+    rd_kafka_header_add(headers, "content-type", 12, "application/protobuf", 20);
+    if (*row->traceparent)
+        rd_kafka_header_add(headers, "traceparent", 11, row->traceparent, -1);
+    for (size_t i = 0; i + 1 < row->header_count; i += 2)
+        rd_kafka_header_add(headers, row->headers[i].data, (ssize_t)row->headers[i].len, row->headers[i + 1].data,
+            (ssize_t)row->headers[i + 1].len);
+    return headers;
+}
+
+static rd_kafka_resp_err_t publisher_produce(
+    struct publisher *publisher, rd_kafka_topic_t *topic, const struct source_row *row)
+{
+    rd_kafka_headers_t *headers = publisher_headers(publisher, row);
+    rd_kafka_vu_t message[] = {
+        { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic },
+        { .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA },
+        { .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)(uintptr_t)row->key.data, row->key.len } },
+        { .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { (void *)(uintptr_t)row->payload.data, row->payload.len } },
+        { .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },
+        { .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)row->id },
+        { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+    };
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__QUEUE_FULL;
+
+    while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && !publisher->failed) {
+        rd_kafka_error_t *error = rd_kafka_produceva(publisher->producer, message, ARRAY_LEN(message));
+
+        code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_error_destroy(error);
+        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            rd_kafka_poll(publisher->producer, 10);
+    }
+    if (code)
+        rd_kafka_headers_destroy(headers);
+    return publisher->failed ? publisher->failed : code;
+}
+
+bool publisher_add(struct publisher *publisher, const struct source_row *row, struct error *e)
+{
+    rd_kafka_topic_t *topic;
+    rd_kafka_resp_err_t code;
+
+    if (!publisher->open && !publisher_begin(publisher, e))
+        return false;
+    if (!publisher_topic(publisher, row->topic, &topic, e)) {
+        publisher_abort(publisher);
+        if (e->kind == ERROR_INVALID) {
+            publisher->refusal = (struct publisher_refusal){ .row_id = row->id, .whole_topic = true };
+            snprintf(publisher->refusal.reason, sizeof publisher->refusal.reason, "%.150s", e->message);
+            e->kind = ERROR_REFUSED;
+        }
+        return false;
+    }
+    code = publisher_produce(publisher, topic, row);
+    if (code) {
+        publisher_note_refusal(publisher, row->id, code, row->topic);
+        return publisher_fail(publisher, code, "produce", e);
+    }
+    if (++publisher->rows % POLL_EVERY_ROWS == 0)
+        rd_kafka_poll(publisher->producer, 0);
+    return true;
+}
+
+bool publisher_flush(struct publisher *publisher, struct error *e)
+{
+    while (!publisher->failed && !rd_kafka_fatal_error(publisher->producer, NULL, 0))
+        if (rd_kafka_flush(publisher->producer, STEP_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+    if (publisher->failed || rd_kafka_fatal_error(publisher->producer, NULL, 0))
+        return publisher_fail(publisher, publisher->failed, "deliver", e);
+    return true;
+}
+
+/* Whatever else than success or "ask again" comes back: the outcome is not known to us, the stored position knows it.
+ */
+static bool publisher_settle(struct publisher *publisher, struct error *e)
+{
+    int64_t deadline_us = monotonic_us() + (int64_t)SETTLE_TIMEOUT_MS * 1000;
+
+    for (;;) {
+        rd_kafka_error_t *error = rd_kafka_commit_transaction(publisher->producer, STEP_TIMEOUT_MS);
+
+        if (!error)
+            return true;
+        if (!rd_kafka_error_is_retriable(error) || monotonic_us() > deadline_us) {
+            publisher->broken = true;
+            publisher->fenced = is_fencing(rd_kafka_error_code(error));
+            return kafka_error_take(error, "commit_transaction", e);
+        }
+        rd_kafka_error_destroy(error);
+    }
+}
+
+bool publisher_commit(struct publisher *publisher, const struct position *position, struct error *e)
+{
+    rd_kafka_resp_err_t code;
+
+    if (!publisher->open && !publisher_begin(publisher, e))
+        return false;
+    while ((code = position_topic_store(&publisher->positions, position)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
+           !publisher->failed)
+        rd_kafka_poll(publisher->producer, 10);
+    if (code)
+        return publisher_fail(publisher, code, "store the position", e);
+    if (!publisher_flush(publisher, e))
+        return false;
+    crash_point("relay.delivered");
+
+    bool settled = publisher_settle(publisher, e);
+    publisher->open = false;
+    publisher->rows = 0;
+    publisher->committed_us = monotonic_us();
+    return settled;
+}
+
+bool publisher_usable(const struct publisher *publisher)
+{
+    return !publisher->broken;
+}
+
+bool publisher_fenced(const struct publisher *publisher)
+{
+    return publisher->fenced;
+}
+
+size_t publisher_count(const struct publisher *publisher)
+{
+    return publisher->open ? publisher->rows : 0;
+}
+
+int64_t publisher_age_us(const struct publisher *publisher)
+{
+    return publisher->open ? monotonic_us() - publisher->opened_us : 0;
+}
+
+const struct publisher_refusal *publisher_refusal(const struct publisher *publisher)
+{
+    return &publisher->refusal;
+}

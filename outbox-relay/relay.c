@@ -1,0 +1,367 @@
+#include "relay.h"
+
+#include "lease.h"
+#include "log.h"
+#include "metrics.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    IDLE_WAIT_US = 100000,
+    LEASE_RETRY_US = 250000,
+    BACK_OFF_MIN_US = 100000,
+    BACK_OFF_MAX_US = 30000000,
+    SLEEP_STEP_US = 50000, /* how late a stop may be noticed */
+    LOAD_TIMEOUT_MS = 30000,
+    PUMP_EVERY_ROWS = 256,
+    NAME_MAX_BYTES = 512,
+    LABELS_MAX = 160,
+};
+
+struct relay {
+    const struct relay_options *options;
+    const char *source_name;
+    struct position committed; /* the thread's: what Kafka has */
+    int64_t back_off_us;
+    struct {
+        struct metric *published, *parked, *commit_seconds, *up, *failures, *deleted;
+    } metrics;
+    pthread_mutex_t lock; /* of what follows */
+    struct relay_status status;
+    int64_t caught_up_us; /* now_us(): all that was committed before is published */
+};
+
+/* What one turn at being active owns. */
+struct session {
+    struct lease *lease;
+    struct publisher *publisher;
+    struct source *source;
+    uint64_t deleted_rows; /* as counted into the metric */
+};
+
+static void session_release(struct session *session)
+{
+    publisher_free(session->publisher);
+    source_free(session->source);
+    lease_free(session->lease); /* last: until here nobody else should begin */
+}
+
+const char *relay_state_name(enum relay_state state)
+{
+    static const char *const names[] = { "standby", "starting", "active", "backing off" };
+
+    return names[state];
+}
+
+/* ---- What others see ---- */
+
+static double read_lag_seconds(void *context)
+{
+    struct relay_status status;
+
+    relay_get_status(context, &status);
+    return status.lag_s;
+}
+
+static double read_lag_rows(void *context)
+{
+    struct relay_status status;
+
+    relay_get_status(context, &status);
+    return (double)status.waiting_rows;
+}
+
+struct relay *relay_new(const struct relay_options *options)
+{
+    struct relay *relay = xcalloc(1, sizeof *relay);
+    char labels[LABELS_MAX];
+
+    relay->options = options;
+    relay->source_name = options->source;
+    relay->back_off_us = BACK_OFF_MIN_US;
+    relay->caught_up_us = now_us();
+    position_init(&relay->committed);
+    pthread_mutex_init(&relay->lock, NULL);
+
+    snprintf(labels, sizeof labels, "source=\"%s\"", options->source);
+    relay->metrics.published = metric_counter("outbox_relay_published_total", labels, "rows published");
+    relay->metrics.parked = metric_counter("outbox_relay_parked_total", labels, "rows parked: Kafka refuses them");
+    relay->metrics.failures =
+        metric_counter("outbox_relay_failures_total", labels, "times the source had to start over");
+    relay->metrics.deleted = metric_counter("outbox_relay_deleted_total", labels, "published rows cleaned up");
+    relay->metrics.commit_seconds =
+        metric_histogram("outbox_relay_commit_duration_seconds", labels, "flush and commit of a Kafka transaction");
+    relay->metrics.up = metric_gauge("outbox_relay_up", labels, "1 while this process publishes the source");
+    metric_gauge_function("outbox_relay_lag_seconds", labels, "everything committed longer ago than this is published",
+        read_lag_seconds, relay);
+    metric_gauge_function("outbox_relay_lag_rows", labels, "rows known to be waiting", read_lag_rows, relay);
+    return relay;
+}
+
+void relay_free(struct relay *relay)
+{
+    if (!relay)
+        return;
+    position_release(&relay->committed);
+    pthread_mutex_destroy(&relay->lock);
+    xfree(relay);
+}
+
+void relay_get_status(struct relay *relay, struct relay_status *ret_status)
+{
+    pthread_mutex_lock(&relay->lock);
+    *ret_status = relay->status;
+    ret_status->lag_s = relay->status.state == RELAY_STANDBY ? 0 : (double)(now_us() - relay->caught_up_us) / 1000000;
+    pthread_mutex_unlock(&relay->lock);
+}
+
+static void relay_enter(struct relay *relay, enum relay_state state, const struct error *why)
+{
+    bool changed;
+
+    pthread_mutex_lock(&relay->lock);
+    changed = relay->status.state != state;
+    if (changed && relay->status.state == RELAY_STANDBY)
+        relay->caught_up_us = now_us();
+    relay->status.state = state;
+    snprintf(relay->status.trouble, sizeof relay->status.trouble, "%s", why ? why->message : "");
+    pthread_mutex_unlock(&relay->lock);
+    metric_set(relay->metrics.up, state == RELAY_ACTIVE);
+    if (changed)
+        log_info("source %s: %s", relay->source_name, relay_state_name(state));
+}
+
+static void relay_report(struct relay *relay, struct session *session, bool all_published)
+{
+    uint64_t deleted = lease_deleted_rows(session->lease);
+
+    metric_add(relay->metrics.deleted, deleted - session->deleted_rows);
+    session->deleted_rows = deleted;
+    pthread_mutex_lock(&relay->lock);
+    relay->status.waiting_rows = source_waiting_rows(session->source) + publisher_count(session->publisher);
+    relay->status.deleted_rows = deleted;
+    if (all_published || source_caught_up_us(session->source) < relay->caught_up_us)
+        relay->caught_up_us = source_caught_up_us(session->source);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+/* ---- Waiting ---- */
+
+static bool relay_stopping(const struct relay *relay)
+{
+    return relay->options->stopping(relay->options->context);
+}
+
+static void relay_sleep(const struct relay *relay, int64_t sleep_us)
+{
+    int64_t until_us = monotonic_us() + sleep_us, left_us;
+
+    while (!relay_stopping(relay) && (left_us = until_us - monotonic_us()) > 0)
+        nanosleep(&(struct timespec){ .tv_nsec = (left_us < SLEEP_STEP_US ? left_us : SLEEP_STEP_US) * 1000 }, NULL);
+}
+
+/* Doubles each time, with jitter, until something has been published again. */
+static void relay_back_off(struct relay *relay)
+{
+    int64_t sleep_us = relay->back_off_us / 2 + random() % (relay->back_off_us / 2 + 1);
+
+    relay->back_off_us = relay->back_off_us * 2 < BACK_OFF_MAX_US ? relay->back_off_us * 2 : BACK_OFF_MAX_US;
+    relay_sleep(relay, sleep_us);
+}
+
+/* ---- Beginning ---- */
+
+static bool relay_take_lease(struct relay *relay, struct session *session, struct error *e)
+{
+    const struct relay_options *options = relay->options;
+    const char *prefix = options->kafka->topic_prefix ? options->kafka->topic_prefix : "";
+    char name[NAME_MAX_BYTES];
+    const struct lease_options lease = { .dsn = options->dsn,
+        .name = name,
+        .stale_us = options->lease_stale_us,
+        .cleanup = options->cleanup,
+        .cleanup_delay_us = options->cleanup_delay_us };
+    bool held = false, taken_over;
+
+    snprintf(name, sizeof name, "%s%s", prefix, options->source);
+    if (!lease_open(&lease, &session->lease, e))
+        return false;
+    while (!relay_stopping(relay)) {
+        if (!lease_try(session->lease, &held, &taken_over, e))
+            return false;
+        if (held)
+            return lease_keep(session->lease, e);
+        relay_enter(relay, RELAY_STANDBY, NULL);
+        if (taken_over)
+            log_warn("source %s: the relay that held the lease is silent; its session was ended", relay->source_name);
+        relay_sleep(relay, taken_over ? SLEEP_STEP_US : LEASE_RETRY_US);
+    }
+    return true;
+}
+
+static bool relay_open_publisher(struct relay *relay, struct session *session, struct error *e)
+{
+    const struct relay_options *options = relay->options;
+    const struct publisher_options publisher = { .kafka = options->kafka,
+        .source = options->source,
+        .compression = options->compression,
+        .queue_kbytes_max = options->queue_kbytes_max,
+        .transaction_timeout_ms = options->transaction_timeout_ms,
+        .pause_us = options->pause_us };
+    struct position stored;
+    bool found;
+
+    if (!publisher_open(&publisher, &session->publisher, e) ||
+        !publisher_load_position(session->publisher, LOAD_TIMEOUT_MS, &found, &stored, e))
+        return false;
+    position_release(&relay->committed);
+    if (found)
+        relay->committed = stored;
+    else
+        position_init(&relay->committed);
+    log_info("source %s: %s position: before %.40s, now %.40s, last id %" PRIu64 ", %" PRIu64 " rows published so far",
+        relay->source_name, found ? "stored" : "no stored", relay->committed.before.text, relay->committed.now.text,
+        relay->committed.last_id, relay->committed.published_rows);
+    return true;
+}
+
+static bool relay_open_source(struct relay *relay, struct session *session, struct error *e)
+{
+    const struct relay_options *options = relay->options;
+    const struct source_options source = { .dsn = options->dsn,
+        .application_name = "outbox-relay",
+        .page_rows = options->page_rows,
+        .page_bytes = options->page_bytes,
+        .poll_max_us = options->poll_max_us };
+
+    if (!source_open(&source, &session->source, e))
+        return false;
+    if (!source_identify(session->source, &relay->committed, e)) {
+        if (e->kind != ERROR_FATAL || !options->reset)
+            return false;
+        log_warn("source %s: %s; the position is reset, as OUTBOX_RELAY_RESET asks", relay->source_name, e->message);
+        error_clear(e);
+        position_release(&relay->committed);
+        position_init(&relay->committed);
+        if (!source_identify(session->source, &relay->committed, e))
+            return false;
+    }
+    return source_resume(session->source, &relay->committed, e);
+}
+
+/* ---- Publishing ---- */
+
+static bool relay_commit(struct relay *relay, struct session *session, struct error *e)
+{
+    size_t rows = publisher_count(session->publisher);
+    const struct position *position = source_position(session->source);
+    int64_t begin_us = monotonic_us();
+
+    crash_point("relay.produced");
+    if (!publisher_commit(session->publisher, position, e))
+        return false;
+    crash_point("relay.committed");
+    position_copy(position, &relay->committed);
+    lease_published(session->lease, &relay->committed.before);
+    relay->back_off_us = BACK_OFF_MIN_US;
+    metric_observe(relay->metrics.commit_seconds, (double)(monotonic_us() - begin_us) / 1000000);
+    metric_add(relay->metrics.published, rows);
+    pthread_mutex_lock(&relay->lock);
+    relay->status.published_rows += rows;
+    pthread_mutex_unlock(&relay->lock);
+    return true;
+}
+
+static bool relay_publish_page(struct session *session, const struct source_page *page, struct error *e)
+{
+    crash_point("relay.read");
+    for (size_t i = 0; i < page->count; i++) {
+        if (page->rows[i].flaw)
+            return error_set(e, ERROR_REFUSED, "row %" PRIu64 ": %s", page->rows[i].id, page->rows[i].flaw);
+        if (!publisher_add(session->publisher, &page->rows[i], e))
+            return false;
+        if (i % PUMP_EVERY_ROWS == 0)
+            source_pump(session->source);
+    }
+    return true;
+}
+
+/* One page, and a commit when the round is done, the transaction old, or nothing came in its time. */
+static bool relay_step(struct relay *relay, struct session *session, struct error *e)
+{
+    bool open = publisher_count(session->publisher) > 0;
+    int64_t left_us = relay->options->transaction_us - publisher_age_us(session->publisher);
+    struct source_page page = { 0 };
+
+    if (lease_lost(session->lease, e))
+        return false;
+    if (!source_next(session->source, open ? (left_us > 0 ? left_us : 0) : IDLE_WAIT_US, &page, e))
+        return false;
+    if (page.count > 0 && !relay_publish_page(session, &page, e))
+        return false;
+    open = publisher_count(session->publisher) > 0;
+    if (open && (page.round_done || page.count == 0 ||
+                    publisher_age_us(session->publisher) >= relay->options->transaction_us)) {
+        if (!relay_commit(relay, session, e))
+            return false;
+        open = false;
+    }
+    relay_report(relay, session, !open);
+    return true;
+}
+
+/* After a step that failed: may the session go on from the last committed position? */
+static bool relay_recover(struct relay *relay, struct session *session, struct error *e)
+{
+    struct error again = { 0 };
+
+    if (lease_lost(session->lease, &again) || !publisher_usable(session->publisher))
+        return false;
+    publisher_abort(session->publisher);
+    if (!publisher_usable(session->publisher) || e->kind != ERROR_TRANSIENT ||
+        !source_resume(session->source, &relay->committed, &again))
+        return false;
+    log_warn("source %s: a Kafka transaction was aborted and is repeated: %s", relay->source_name, e->message);
+    relay_back_off(relay);
+    error_clear(e);
+    return true;
+}
+
+static bool relay_session(struct relay *relay, struct session *session, struct error *e)
+{
+    if (!relay_take_lease(relay, session, e) || relay_stopping(relay))
+        return e->kind == ERROR_NONE;
+    relay_enter(relay, RELAY_STARTING, NULL);
+    if (!relay_open_publisher(relay, session, e) || !relay_open_source(relay, session, e))
+        return false;
+    relay_enter(relay, RELAY_ACTIVE, NULL);
+    while (!relay_stopping(relay))
+        if (!relay_step(relay, session, e) && !relay_recover(relay, session, e))
+            return false;
+    return publisher_count(session->publisher) == 0 || relay_commit(relay, session, e);
+}
+
+void relay_run(struct relay *relay)
+{
+    while (!relay_stopping(relay)) {
+        struct session session = { 0 };
+        struct error e = { 0 };
+        bool ok = relay_session(relay, &session, &e), fenced = session.publisher && publisher_fenced(session.publisher);
+
+        session_release(&session);
+        if (ok)
+            continue;
+        if (fenced)
+            log_warn("source %s: fenced: another relay publishes it, or a transaction outlived its time-out",
+                relay->source_name);
+        log_error(relay->source_name, &e);
+        metric_add(relay->metrics.failures, 1);
+        relay_enter(relay, RELAY_BACKING_OFF, &e);
+        relay_back_off(relay);
+    }
+    relay_enter(relay, RELAY_STANDBY, NULL);
+}

@@ -1,0 +1,49 @@
+/* relay.h -- one source: its lease, its publisher, its reader, and the loop that joins them. Each source has a thread,
+ * and what fails in one leaves the others alone: relay_run() starts over with back-off, from the position stored in
+ * Kafka.
+ *
+ *     standby ─lease─→ starting ─position read─→ active ─any doubt─→ backing off ─→ standby … */
+#pragma once
+
+#include "publisher.h"
+#include "source.h"
+
+struct relay;
+
+struct relay_options {
+    const char *source; /* "trade-ledger" */
+    const char *dsn;    /* never logged */
+    const struct kafka_options *kafka;
+    const char *compression;
+    int64_t page_rows, page_bytes, poll_max_us;
+    int64_t transaction_us; /* a longer Kafka transaction is committed at the next page */
+    int64_t pause_us;
+    int64_t transaction_timeout_ms;
+    int64_t queue_kbytes_max;
+    int64_t lease_stale_us;
+    bool cleanup;
+    int64_t cleanup_delay_us;
+    bool reset; /* on a database that the position does not belong to: begin anew instead of refusing */
+    bool (*stopping)(void *context); /* any thread */
+    void *context;
+};
+
+enum relay_state { RELAY_STANDBY, RELAY_STARTING, RELAY_ACTIVE, RELAY_BACKING_OFF };
+const char *relay_state_name(enum relay_state state);
+
+struct relay_status {
+    enum relay_state state;
+    uint64_t published_rows; /* by this process */
+    uint64_t waiting_rows;   /* known to be committed and not yet published */
+    double lag_s;            /* everything committed longer ago than this is published; 0 in standby */
+    uint64_t deleted_rows;
+    char trouble[192]; /* why it is backing off, "" if it is not */
+};
+
+/* Options, and what they point to, must outlive the relay. Makes the source's metrics. */
+struct relay *relay_new(const struct relay_options *options);
+void relay_free(struct relay *relay);
+DEFINE_CLEANUP(struct relay *, relay_free)
+
+void relay_run(struct relay *relay);                                         /* until stopping() */
+void relay_get_status(struct relay *relay, struct relay_status *ret_status); /* any thread */

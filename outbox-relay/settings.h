@@ -1,0 +1,41 @@
+/* settings.h -- the relay's settings: one table for the process, one DSN for each source. Read once at start, then
+ * constant. */
+#pragma once
+
+#include "config.h" /* of the chassis */
+
+enum { RELAY_SOURCES_MAX = 64, RELAY_SOURCE_NAME_MAX = 64 };
+
+struct relay_settings {
+    char *sources;
+    char *reset;
+    int64_t max_lag_s;
+    int64_t transaction_ms, pause_us, transaction_timeout_ms;
+    int64_t page_rows, page_bytes, poll_max_ms, queue_kbytes_max;
+    int64_t compression;
+    int64_t lease_ms;
+    bool cleanup;
+    int64_t cleanup_delay_s;
+};
+
+extern const struct config_item relay_settings_items[];
+
+/* The choice of OUTBOX_RELAY_COMPRESSION as librdkafka calls it. */
+const char *relay_compression(const struct relay_settings *settings);
+
+struct relay_source_setting {
+    char name[RELAY_SOURCE_NAME_MAX];
+    char *dsn;  /* the table's */
+    bool reset; /* named in OUTBOX_RELAY_RESET */
+};
+
+struct relay_sources {
+    struct relay_source_setting items[RELAY_SOURCES_MAX];
+    size_t count;
+};
+
+/* Reads OUTBOX_RELAY_SOURCES ("identity,trade-ledger") and for each RELAY_<NAME>_POSTGRES_URL. Errors: INVALID, with
+ * the setting's name in `field`. relay_sources_release() is fine after an error too. */
+MUST_CHECK bool relay_sources_load(
+    const struct relay_settings *settings, struct relay_sources *ret_sources, struct error *e);
+void relay_sources_release(struct relay_sources *sources);

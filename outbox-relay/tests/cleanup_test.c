@@ -1,0 +1,45 @@
+/* What is remembered for clean-up ripens by its delay. */
+#include "cleanup.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static void published(struct cleanup *cleanup, const char *text, int64_t at_us)
+{
+    struct snapshot before;
+    struct error e = { 0 };
+
+    cr_assert(snapshot_parse(text, &before, &e));
+    cleanup_published(cleanup, &before, at_us);
+    snapshot_release(&before);
+}
+
+Test(cleanup, nothing_is_deleted_before_the_delay)
+{
+    struct cleanup cleanup;
+    struct error e = { 0 };
+    bool more;
+
+    cleanup_init(&cleanup, 60000000);
+    cr_expect(cleanup_step(&cleanup, NULL, 1, &more, &e), "with nothing published there is nothing to do");
+    published(&cleanup, "5:5:", 1);
+    cr_expect(cleanup_step(&cleanup, NULL, 60000000, &more, &e), "a step without a connection: it must not need one");
+    cr_expect_not(more);
+    cleanup_release(&cleanup);
+}
+
+Test(cleanup, samples_are_few_whatever_the_rate_of_commits)
+{
+    struct cleanup cleanup;
+    char text[40];
+
+    cleanup_init(&cleanup, 8000000);
+    for (int i = 1; i <= 5000; i++) {
+        snprintf(text, sizeof text, "%d:%d:", i, i);
+        published(&cleanup, text, (int64_t)i * 10000);
+    }
+    cr_expect_eq(cleanup.sample_count, CLEANUP_SAMPLES_MAX);
+    cr_expect_geq(cleanup.samples[1].taken_us - cleanup.samples[0].taken_us, 1000000);
+    cleanup_release(&cleanup);
+    cr_expect_eq(cleanup.sample_count, 0);
+}
