@@ -88,6 +88,7 @@ CREATE TABLE market_progress (
     market_id        smallint PRIMARY KEY REFERENCES markets,
     last_posting_seq bigint NOT NULL,              -- booked gaplessly up to here
     last_seq         bigint NOT NULL,              -- the engine's sequence of that posting
+    last_trade_id    bigint NOT NULL DEFAULT 0,
     last_price_ticks bigint NOT NULL DEFAULT 0,    -- of the last booked trade; 0: none yet
     dead_posting_seq bigint NOT NULL DEFAULT 0     -- the last dead-lettered: what comes after it waits with it
 ) WITH (fillfactor = 20);

@@ -1,0 +1,76 @@
+/* batch.h -- what one batch of commands works on: loaded by store.c, changed by the decisions, stored by store.c. All
+ * of it lives in the batch's arena. */
+#pragma once
+
+#include "commands.h"
+
+/* A request that had an effect, by (source, key). */
+struct seen {
+    const char *source, *key;
+    uint8_t digest[DIGEST_LEN];
+    int status;
+    const char *reply; /* NULL: none */
+};
+
+struct topup {
+    int64_t id;
+    uint64_t user_id;
+    int32_t asset_id;
+    int64_t amount;
+    const char *reference; /* NULL: none */
+};
+
+struct market_state {
+    int64_t version;
+    int64_t last_price_ticks; /* 0: none yet */
+};
+
+struct batch {
+    struct arena *arena;
+    const struct markets *markets;
+    struct ledger *ledger;
+    int64_t now_us;
+    struct table *seen;          /* source and key → struct seen */
+    struct table *orders;        /* int64_t id → struct order */
+    struct table *client_orders; /* user and client_order_id → struct order */
+    struct table *market_states; /* int32_t id → struct market_state */
+    const int64_t *order_ids, *topup_ids;
+
+    /* What is to be stored besides the ledger. */
+    struct order **new_orders, **cancels;
+    struct topup *new_topups;
+    struct seen **new_seen;
+    size_t new_order_count, cancel_count, new_topup_count, new_seen_count;
+};
+
+/* What a batch needs to see, gathered before the load. */
+struct wants {
+    uint64_t *owners; /* of accounts */
+    int32_t *kinds, *assets;
+    size_t account_count;
+    size_t create_count; /* the first so many are made if they do not exist */
+    const char **seen_sources, **seen_keys;
+    size_t seen_count;
+    int64_t *client_users; /* orders by client_order_id, read only */
+    const char **client_ids;
+    size_t client_count;
+    int64_t *cancel_ids; /* orders, locked */
+    size_t cancel_count;
+    int64_t *cancel_users; /* the same by client_order_id */
+    const char **cancel_client_ids;
+    size_t cancel_client_count;
+    int32_t *market_ids;
+    size_t market_count;
+    size_t journals, entries, orders, topups; /* ids */
+};
+
+void batch_add_order(struct batch *batch, struct order *order);
+struct order *batch_order(const struct batch *batch, int64_t order_id);
+struct order *batch_client_order(const struct batch *batch, uint64_t user_id, const char *client_order_id);
+void batch_add_seen(struct batch *batch, struct seen *seen);
+struct seen *batch_seen(const struct batch *batch, const char *source, const char *key);
+
+/* One decision each: changes the batch and adds its events, or sets command->error and changes nothing. */
+void place_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void cancel_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void top_up_decide(struct batch *batch, struct outbox *outbox, struct command *command);

@@ -1,0 +1,12 @@
+/* config.h -- this service's own settings; those that every service has are in chassis/service.h. */
+#pragma once
+
+#include "../chassis/config.h"
+
+enum funding_mode { FUNDING_SANDBOX, FUNDING_OFF };
+
+struct settings {
+    int64_t funding_mode; /* enum funding_mode */
+};
+
+extern const struct config_item settings_items[];

@@ -1,0 +1,167 @@
+/* The events that this service writes, one function each. */
+#include "events.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { KEY_MAX = 24 };
+
+static const char *id_key(uint64_t id, char ret_key[KEY_MAX])
+{
+    snprintf(ret_key, KEY_MAX, "%" PRIu64, id);
+    return ret_key;
+}
+
+static char *text(const char *borrowed)
+{
+    return (char *)(borrowed ? borrowed : "");
+}
+
+void event_order_accepted(
+    struct outbox *outbox, const struct command *command, const struct order *order, const struct market *market)
+{
+    char key[KEY_MAX];
+    Penstock__Orders__V1__OrderAccepted message = PENSTOCK__ORDERS__V1__ORDER_ACCEPTED__INIT;
+    message.order_id = (uint64_t)order->id;
+    message.user_id = order->user_id;
+    message.symbol = (char *)market->symbol;
+    message.side = (Penstock__Orders__V1__Side)order->side;
+    message.type = (Penstock__Orders__V1__OrderType)order->type;
+    message.time_in_force = (Penstock__Orders__V1__TimeInForce)order->time_in_force;
+    message.price_ticks = order->price_ticks;
+    message.quantity_lots = order->quantity_lots;
+    message.hold_minor = order->held_minor;
+    message.post_only = order->post_only;
+    message.client_order_id = text(order->client_order_id);
+    message.accepted_at_us = order->created_at_us;
+    message.request_source = text(command->request_source);
+    message.request_id = text(command->request_id);
+    outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, command->traceparent);
+    outbox_add(outbox, "orders.events.v1", id_key(order->user_id, key), &message.base, command->traceparent);
+}
+
+void event_order_rejected(struct outbox *outbox, const struct command *command, int64_t now_us)
+{
+    char key[KEY_MAX];
+    Penstock__Orders__V1__OrderRejected message = PENSTOCK__ORDERS__V1__ORDER_REJECTED__INIT;
+    message.user_id = command->user_id;
+    message.symbol = text(command->place.symbol);
+    message.client_order_id = text(command->place.client_order_id);
+    message.request_source = text(command->request_source);
+    message.request_id = text(command->request_id);
+    message.problem = text(command->error.problem);
+    message.field = text(command->error.field);
+    message.message = text(command->error.message);
+    message.rejected_at_us = now_us;
+    outbox_add(outbox, "orders.events.v1", id_key(command->user_id, key), &message.base, command->traceparent);
+}
+
+void event_cancel_accepted(struct outbox *outbox, const struct command *command, const struct order *order,
+    const struct market *market, int64_t now_us)
+{
+    Penstock__Orders__V1__CancelAccepted message = PENSTOCK__ORDERS__V1__CANCEL_ACCEPTED__INIT;
+    message.order_id = (uint64_t)order->id;
+    message.user_id = order->user_id;
+    message.symbol = (char *)market->symbol;
+    message.accepted_at_us = now_us;
+    outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, command->traceparent);
+}
+
+void event_cancel_rejected(struct outbox *outbox, const struct command *command, int64_t now_us)
+{
+    char key[KEY_MAX];
+    Penstock__Orders__V1__CancelRejected message = PENSTOCK__ORDERS__V1__CANCEL_REJECTED__INIT;
+    message.order_id = command->cancel.order_id;
+    message.user_id = command->user_id;
+    message.symbol = text(command->market ? command->market->symbol : "");
+    message.problem = text(command->error.problem);
+    message.message = text(command->error.message);
+    message.request_source = text(command->request_source);
+    message.request_id = text(command->request_id);
+    message.at_us = now_us;
+    outbox_add(outbox, "orders.events.v1", id_key(command->user_id, key), &message.base, command->traceparent);
+}
+
+void event_topup_booked(struct outbox *outbox, const struct command *command, const struct topup *topup,
+    int64_t available_minor, int64_t now_us)
+{
+    char key[KEY_MAX];
+    Penstock__Topups__V1__TopupBooked message = PENSTOCK__TOPUPS__V1__TOPUP_BOOKED__INIT;
+    message.topup_id = (uint64_t)topup->id;
+    message.user_id = topup->user_id;
+    message.asset_id = (uint32_t)topup->asset_id;
+    message.asset = (char *)command->asset->code;
+    message.amount_minor = topup->amount;
+    message.available_minor = available_minor;
+    message.reference = text(topup->reference);
+    message.request_source = text(command->request_source);
+    message.request_id = text(command->request_id);
+    message.booked_at_us = now_us;
+    outbox_add(outbox, "topups.events.v1", id_key(topup->user_id, key), &message.base, command->traceparent);
+}
+
+void event_topup_rejected(struct outbox *outbox, const struct command *command, int64_t now_us)
+{
+    char key[KEY_MAX];
+    Penstock__Topups__V1__TopupRejected message = PENSTOCK__TOPUPS__V1__TOPUP_REJECTED__INIT;
+    message.user_id = command->user_id;
+    message.currency = text(command->topup.currency);
+    message.amount = text(command->topup.amount);
+    message.request_source = text(command->request_source);
+    message.request_id = text(command->request_id);
+    message.problem = text(command->error.problem);
+    message.field = text(command->error.field);
+    message.message = text(command->error.message);
+    message.rejected_at_us = now_us;
+    outbox_add(outbox, "topups.events.v1", id_key(command->user_id, key), &message.base, command->traceparent);
+}
+
+static void entry_message(const struct markets *markets, const struct entry *entry, Penstock__Ledger__V1__Entry *ret)
+{
+    *ret = (Penstock__Ledger__V1__Entry)PENSTOCK__LEDGER__V1__ENTRY__INIT;
+    ret->entry_id = (uint64_t)entry->id;
+    ret->account_id = (uint64_t)entry->account->id;
+    ret->asset_id = (uint32_t)entry->account->asset_id;
+    ret->asset = (char *)asset_by_id(markets, entry->account->asset_id)->code;
+    ret->kind = (Penstock__Ledger__V1__AccountKind)entry->account->kind;
+    ret->available_delta_minor = entry->available_delta;
+    ret->held_delta_minor = entry->held_delta;
+    ret->available_minor = entry->available_after;
+    ret->held_minor = entry->held_after;
+}
+
+static void owner_entries_posted(struct outbox *outbox, const struct markets *markets, const struct ledger *ledger,
+    const struct journal *journal, uint64_t owner_id, int64_t now_us, const char *traceparent)
+{
+    char key[KEY_MAX];
+    Penstock__Ledger__V1__Entry entries[LEDGER_LEGS_MAX], *pointers[LEDGER_LEGS_MAX];
+    Penstock__Ledger__V1__EntriesPosted message = PENSTOCK__LEDGER__V1__ENTRIES_POSTED__INIT;
+    for (size_t i = 0; i < journal->entry_count; i++) {
+        const struct entry *entry = &ledger->entries[journal->first_entry + i];
+        if (entry->account->owner_id != owner_id)
+            continue;
+        entry_message(markets, entry, &entries[message.n_entries]);
+        pointers[message.n_entries] = &entries[message.n_entries];
+        message.n_entries++;
+    }
+    message.entries = pointers;
+    message.journal_id = (uint64_t)journal->id;
+    message.kind = (Penstock__Ledger__V1__JournalKind)journal->kind;
+    message.owner_id = owner_id;
+    message.reference = (char *)journal->reference;
+    message.posted_at_us = now_us;
+    outbox_add(outbox, "ledger.entries.v1", id_key(owner_id, key), &message.base, traceparent);
+}
+
+void event_entries_posted(struct outbox *outbox, const struct markets *markets, const struct ledger *ledger,
+    const struct journal *journal, int64_t now_us, const char *traceparent)
+{
+    for (size_t i = 0; i < journal->entry_count; i++) {
+        uint64_t owner_id = ledger->entries[journal->first_entry + i].account->owner_id;
+        bool told = false;
+        for (size_t j = 0; j < i && !told; j++)
+            told = ledger->entries[journal->first_entry + j].account->owner_id == owner_id;
+        if (!told)
+            owner_entries_posted(outbox, markets, ledger, journal, owner_id, now_us, traceparent);
+    }
+}

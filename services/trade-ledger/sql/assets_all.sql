@@ -1,0 +1,2 @@
+-- All assets.
+SELECT id, code, scale FROM assets ORDER BY id

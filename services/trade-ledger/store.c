@@ -1,0 +1,440 @@
+#include "store.h"
+
+#include "sql.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* One column of a batch: the value of an expression in `i` for each i below count. */
+#define COLUMN(type, count, expression)                                                                                \
+    ({                                                                                                                 \
+        type *column_ = arena_alloc(arena, ((count) + 1) * sizeof(type));                                              \
+        for (size_t i = 0; i < (count); i++)                                                                           \
+            column_[i] = (expression);                                                                                 \
+        column_;                                                                                                       \
+    })
+
+/* Order and number as in the select lists of orders_*.sql. */
+void store_order_from_row(const struct pg_result *rows, size_t row, struct arena *arena, struct order *ret)
+{
+    *ret = (struct order){
+        .id = pg_get_int64(rows, row, 0),
+        .user_id = (uint64_t)pg_get_int64(rows, row, 1),
+        .market_id = (int32_t)pg_get_int64(rows, row, 2),
+        .side = (enum side)pg_get_int64(rows, row, 3),
+        .type = (enum order_type)pg_get_int64(rows, row, 4),
+        .time_in_force = (enum time_in_force)pg_get_int64(rows, row, 5),
+        .post_only = pg_get_bool(rows, row, 6),
+        .price_ticks = pg_get_int64(rows, row, 7),
+        .quantity_lots = pg_get_int64(rows, row, 8),
+        .filled_lots = pg_get_int64(rows, row, 9),
+        .held_minor = pg_get_int64(rows, row, 10),
+        .status = (enum order_status)pg_get_int64(rows, row, 11),
+        .reason = (int32_t)pg_get_int64(rows, row, 12),
+        .cancel_requested = pg_get_bool(rows, row, 13),
+        .client_order_id = pg_is_null(rows, row, 14) ? NULL : arena_strdup(arena, pg_get_text(rows, row, 14)),
+        .created_at_us = pg_get_int64(rows, row, 15),
+        .updated_at_us = pg_get_int64(rows, row, 16),
+    };
+}
+
+static void fill_accounts(struct ledger *ledger, const struct pg_result *rows)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
+        struct account account = {
+            .id = pg_get_int64(rows, row, 0),
+            .owner_id = (uint64_t)pg_get_int64(rows, row, 1),
+            .kind = (int32_t)pg_get_int64(rows, row, 2),
+            .asset_id = (int32_t)pg_get_int64(rows, row, 3),
+            .available = pg_get_int64(rows, row, 4),
+            .held = pg_get_int64(rows, row, 5),
+        };
+        ledger_add_account(ledger, &account);
+    }
+}
+
+static void fill_orders(struct batch *batch, const struct pg_result *rows)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
+        struct order order;
+        store_order_from_row(rows, row, batch->arena, &order);
+        if (batch_order(batch, order.id))
+            continue;
+        struct order *copy = arena_alloc(batch->arena, sizeof *copy);
+        *copy = order;
+        batch_add_order(batch, copy);
+    }
+}
+
+static void fill_seen(struct batch *batch, const struct pg_result *rows)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
+        struct bytes digest = pg_get_bytes(rows, row, 2);
+        struct seen *seen = arena_alloc(batch->arena, sizeof *seen);
+        *seen = (struct seen){
+            .source = arena_strdup(batch->arena, pg_get_text(rows, row, 0)),
+            .key = arena_strdup(batch->arena, pg_get_text(rows, row, 1)),
+            .status = (int)pg_get_int64(rows, row, 3),
+            .reply = pg_is_null(rows, row, 4) ? NULL : arena_strdup(batch->arena, pg_get_text(rows, row, 4)),
+        };
+        memcpy(seen->digest, digest.data, digest.len < DIGEST_LEN ? digest.len : DIGEST_LEN);
+        batch_add_seen(batch, seen);
+    }
+}
+
+static void fill_market_states(struct batch *batch, const struct pg_result *rows)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
+        int32_t id = (int32_t)pg_get_int64(rows, row, 0);
+        struct market_state *state = arena_alloc(batch->arena, sizeof *state);
+        *state = (struct market_state){ pg_get_int64(rows, row, 1), pg_get_int64(rows, row, 2) };
+        *table_slot(batch->market_states, &id, sizeof id) = state;
+    }
+}
+
+struct loaded {
+    struct pg_result *accounts, *seen, *client_orders, *cancels, *markets, *ids;
+};
+
+static void loaded_release(struct loaded *loaded)
+{
+    pg_result_free(loaded->accounts);
+    pg_result_free(loaded->seen);
+    pg_result_free(loaded->client_orders);
+    pg_result_free(loaded->cancels);
+    pg_result_free(loaded->markets);
+    pg_result_free(loaded->ids);
+}
+
+static void arg_accounts(struct pg *pg, const struct wants *wants, size_t count)
+{
+    pg_arg_int64s(pg, (const int64_t *)wants->owners, count);
+    pg_arg_int32s(pg, wants->kinds, count);
+    pg_arg_int32s(pg, wants->assets, count);
+}
+
+/* Locks: accounts, then orders. What has no lock of its own is read after them. */
+static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
+{
+    if (wants->create_count > 0) {
+        arg_accounts(pg, wants, wants->create_count);
+        if (!pg_send(pg, &sql_accounts_create, NULL, e))
+            return false;
+    }
+    if (wants->account_count > 0) {
+        arg_accounts(pg, wants, wants->account_count);
+        if (!pg_send(pg, &sql_accounts_lock, &loaded->accounts, e))
+            return false;
+    }
+    if (wants->cancel_count + wants->cancel_client_count > 0) {
+        pg_arg_int64s(pg, wants->cancel_ids, wants->cancel_count);
+        pg_arg_int64s(pg, wants->cancel_users, wants->cancel_client_count);
+        pg_arg_texts(pg, wants->cancel_client_ids, wants->cancel_client_count);
+        if (!pg_send(pg, &sql_orders_lock, &loaded->cancels, e))
+            return false;
+    }
+    return true;
+}
+
+static bool send_reads(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
+{
+    if (wants->seen_count > 0) {
+        pg_arg_texts(pg, wants->seen_sources, wants->seen_count);
+        pg_arg_texts(pg, wants->seen_keys, wants->seen_count);
+        if (!pg_send(pg, &sql_seen_find, &loaded->seen, e))
+            return false;
+    }
+    if (wants->client_count > 0) {
+        pg_arg_int64s(pg, wants->client_users, wants->client_count);
+        pg_arg_texts(pg, wants->client_ids, wants->client_count);
+        if (!pg_send(pg, &sql_orders_by_client_id, &loaded->client_orders, e))
+            return false;
+    }
+    if (wants->market_count > 0) {
+        pg_arg_int32s(pg, wants->market_ids, wants->market_count);
+        if (!pg_send(pg, &sql_market_states, &loaded->markets, e))
+            return false;
+    }
+    return true;
+}
+
+static bool send_ids(struct pg *pg, size_t journals, size_t entries, size_t orders, size_t topups, size_t trades,
+    struct pg_result **ret_ids, struct error *e)
+{
+    pg_arg_int64(pg, (int64_t)journals);
+    pg_arg_int64(pg, (int64_t)entries);
+    pg_arg_int64(pg, (int64_t)orders);
+    pg_arg_int64(pg, (int64_t)topups);
+    pg_arg_int64(pg, (int64_t)trades);
+    return pg_send(pg, &sql_ids_take, ret_ids, e);
+}
+
+static const int64_t *read_ids(struct arena *arena, const struct pg_result *rows, size_t *first, size_t count)
+{
+    assert(*first + count <= pg_rows(rows));
+    const int64_t *ids = COLUMN(int64_t, count, pg_get_int64(rows, *first + i, 0));
+    *first += count;
+    return ids;
+}
+
+static void take_ids(struct batch *batch, const struct wants *wants, const struct pg_result *rows)
+{
+    size_t first = 0;
+    const int64_t *journals = read_ids(batch->arena, rows, &first, wants->journals);
+    const int64_t *entries = read_ids(batch->arena, rows, &first, wants->entries);
+    ledger_set_ids(batch->ledger, journals, wants->journals, entries, wants->entries);
+    batch->order_ids = read_ids(batch->arena, rows, &first, wants->orders);
+    batch->topup_ids = read_ids(batch->arena, rows, &first, wants->topups);
+}
+
+bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, struct error *e)
+{
+    __attribute__((cleanup(loaded_release))) struct loaded loaded = { 0 };
+    if (!send_locks(pg, wants, &loaded, e) || !send_reads(pg, wants, &loaded, e) ||
+        !send_ids(pg, wants->journals, wants->entries, wants->orders, wants->topups, 0, &loaded.ids, e) ||
+        !pg_wait(pg, e))
+        return false;
+    fill_accounts(batch->ledger, loaded.accounts);
+    fill_orders(batch, loaded.cancels);
+    fill_orders(batch, loaded.client_orders);
+    fill_seen(batch, loaded.seen);
+    fill_market_states(batch, loaded.markets);
+    take_ids(batch, wants, loaded.ids);
+    return true;
+}
+
+/* Accounts, journals and entries as the batch leaves them. */
+static bool save_ledger(struct pg *pg, const struct ledger *ledger, int64_t now_us, struct error *e)
+{
+    struct arena *arena = ledger->arena;
+    size_t changed = 0;
+    struct account **accounts = arena_alloc(arena, (ledger->account_count + 1) * sizeof(struct account *));
+    for (size_t i = 0; i < ledger->account_count; i++) {
+        if (ledger->accounts[i]->changed)
+            accounts[changed++] = ledger->accounts[i];
+    }
+    if (changed > 0) {
+        pg_arg_int64s(pg, COLUMN(int64_t, changed, accounts[i]->id), changed);
+        pg_arg_int64s(pg, COLUMN(int64_t, changed, accounts[i]->available), changed);
+        pg_arg_int64s(pg, COLUMN(int64_t, changed, accounts[i]->held), changed);
+        if (!pg_send(pg, &sql_accounts_save, NULL, e))
+            return false;
+    }
+    size_t n = ledger->journal_count;
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, ledger->journals[i].id), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)ledger->journals[i].kind), n);
+    pg_arg_texts(pg, COLUMN(const char *, n, ledger->journals[i].reference), n);
+    pg_arg_int64(pg, now_us);
+    if (!pg_send(pg, &sql_journals_insert, NULL, e))
+        return false;
+
+    size_t m = ledger->entry_count;
+    const struct entry *entries = ledger->entries;
+    int64_t *journal_ids = arena_alloc(arena, (m + 1) * sizeof *journal_ids);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < ledger->journals[i].entry_count; j++)
+            journal_ids[ledger->journals[i].first_entry + j] = ledger->journals[i].id;
+    }
+    pg_arg_int64s(pg, COLUMN(int64_t, m, entries[i].id), m);
+    pg_arg_int64s(pg, journal_ids, m);
+    pg_arg_int64s(pg, COLUMN(int64_t, m, entries[i].account->id), m);
+    pg_arg_int32s(pg, COLUMN(int32_t, m, entries[i].account->asset_id), m);
+    pg_arg_int64s(pg, COLUMN(int64_t, m, entries[i].available_delta), m);
+    pg_arg_int64s(pg, COLUMN(int64_t, m, entries[i].held_delta), m);
+    pg_arg_int64s(pg, COLUMN(int64_t, m, entries[i].available_after), m);
+    pg_arg_int64s(pg, COLUMN(int64_t, m, entries[i].held_after), m);
+    return pg_send(pg, &sql_entries_insert, NULL, e);
+}
+
+static bool save_new_orders(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    struct order *const *orders = batch->new_orders;
+    size_t n = batch->new_order_count;
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, (int64_t)orders[i]->user_id), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->market_id), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)orders[i]->side), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)orders[i]->type), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)orders[i]->time_in_force), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->post_only ? 1 : 0), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->price_ticks), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->quantity_lots), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->held_minor), n);
+    pg_arg_texts(pg, COLUMN(const char *, n, orders[i]->client_order_id), n);
+    pg_arg_int64(pg, batch->now_us);
+    pg_arg_int64(pg, (int64_t)n);
+    return pg_send(pg, &sql_orders_insert, NULL, e);
+}
+
+static bool save_cancels(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    if (batch->cancel_count == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, batch->cancel_count, batch->cancels[i]->id), batch->cancel_count);
+    pg_arg_int64(pg, batch->now_us);
+    return pg_send(pg, &sql_orders_request_cancel, NULL, e);
+}
+
+static bool save_topups(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    const struct topup *topups = batch->new_topups;
+    size_t n = batch->new_topup_count;
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, topups[i].id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, (int64_t)topups[i].user_id), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, topups[i].asset_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, topups[i].amount), n);
+    pg_arg_texts(pg, COLUMN(const char *, n, topups[i].reference), n);
+    pg_arg_int64(pg, batch->now_us);
+    return pg_send(pg, &sql_topups_insert, NULL, e);
+}
+
+static struct bytes text_bytes(const char *text)
+{
+    return (struct bytes){ text, text ? strlen(text) : 0 };
+}
+
+static bool save_seen(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    struct seen *const *seen = batch->new_seen;
+    size_t n = batch->new_seen_count;
+    if (n == 0)
+        return true;
+    pg_arg_texts(pg, COLUMN(const char *, n, seen[i]->source), n);
+    pg_arg_texts(pg, COLUMN(const char *, n, seen[i]->key), n);
+    pg_arg_blobs(pg, COLUMN(struct bytes, n, ((struct bytes){ seen[i]->digest, DIGEST_LEN })), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, seen[i]->status), n);
+    pg_arg_blobs(pg, COLUMN(struct bytes, n, text_bytes(seen[i]->reply)), n);
+    pg_arg_int64(pg, (int64_t)n);
+    return pg_send(pg, &sql_seen_insert, NULL, e);
+}
+
+bool store_save(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    return save_ledger(pg, batch->ledger, batch->now_us, e) && save_new_orders(pg, batch, e) &&
+           save_cancels(pg, batch, e) && save_topups(pg, batch, e) && save_seen(pg, batch, e);
+}
+
+static void fill_progress(struct arena *arena, const struct pg_result *rows, struct table *progress)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
+        struct market_progress *copy = arena_alloc(arena, sizeof *copy);
+        *copy = (struct market_progress){
+            .market_id = (int32_t)pg_get_int64(rows, row, 0),
+            .last_posting_seq = pg_get_int64(rows, row, 1),
+            .last_seq = pg_get_int64(rows, row, 2),
+            .last_trade_id = pg_get_int64(rows, row, 3),
+            .last_price_ticks = pg_get_int64(rows, row, 4),
+            .dead_posting_seq = pg_get_int64(rows, row, 5),
+        };
+        *table_slot(progress, &copy->market_id, sizeof copy->market_id) = copy;
+    }
+}
+
+static bool send_posting_locks(struct pg *pg, const struct posting_wants *wants, struct loaded *loaded, struct error *e)
+{
+    static const int64_t no_users[1];
+    static const char *const no_texts[1];
+    pg_arg_int64s(pg, wants->trading_order_ids, wants->trading_order_count);
+    if (!pg_send(pg, &sql_posting_accounts_create, NULL, e))
+        return false;
+    pg_arg_int64s(pg, wants->order_ids, wants->order_count);
+    if (!pg_send(pg, &sql_posting_accounts_lock, &loaded->accounts, e))
+        return false;
+    pg_arg_int64s(pg, wants->order_ids, wants->order_count);
+    pg_arg_int64s(pg, no_users, 0);
+    pg_arg_texts(pg, no_texts, 0);
+    if (!pg_send(pg, &sql_orders_lock, &loaded->cancels, e))
+        return false;
+    pg_arg_int32s(pg, wants->market_ids, wants->market_count);
+    return pg_send(pg, &sql_market_progress_lock, &loaded->markets, e);
+}
+
+bool store_load_postings(struct pg *pg, struct booking *booking, const struct posting_wants *wants,
+    struct table *ret_progress, struct error *e)
+{
+    __attribute__((cleanup(loaded_release))) struct loaded loaded = { 0 };
+    struct arena *arena = booking->arena;
+    if (!send_posting_locks(pg, wants, &loaded, e) ||
+        !send_ids(pg, wants->journals, wants->entries, 0, 0, wants->trades, &loaded.ids, e) || !pg_wait(pg, e))
+        return false;
+    fill_accounts(booking->ledger, loaded.accounts);
+    for (size_t row = 0; row < pg_rows(loaded.cancels); row++) {
+        struct order *order = arena_alloc(arena, sizeof *order);
+        store_order_from_row(loaded.cancels, row, arena, order);
+        *table_slot(booking->orders, &order->id, sizeof order->id) = order;
+    }
+    fill_progress(arena, loaded.markets, ret_progress);
+    size_t first = 0;
+    const int64_t *journals = read_ids(arena, loaded.ids, &first, wants->journals);
+    const int64_t *entries = read_ids(arena, loaded.ids, &first, wants->entries);
+    ledger_set_ids(booking->ledger, journals, wants->journals, entries, wants->entries);
+    booking->trade_ids = read_ids(arena, loaded.ids, &first, wants->trades);
+    booking->trade_max = wants->trades;
+    booking->trades = arena_alloc(arena, (wants->trades + 1) * sizeof *booking->trades);
+    return true;
+}
+
+static bool save_trades(struct pg *pg, const struct booking *booking, struct error *e)
+{
+    struct arena *arena = booking->arena;
+    const struct trade *trades = booking->trades;
+    size_t n = booking->trade_count;
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].id), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, trades[i].market_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].trade_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].price_ticks), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].quantity_lots), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)trades[i].taker_side), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].maker_order_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].taker_order_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, (int64_t)trades[i].maker_user_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, (int64_t)trades[i].taker_user_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].maker_fee), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].taker_fee), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, trades[i].executed_at_us), n);
+    return pg_send(pg, &sql_trades_insert, NULL, e);
+}
+
+static bool save_orders(struct pg *pg, struct arena *arena, struct order *const *orders, size_t n, struct error *e)
+{
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->filled_lots), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->held_minor), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)orders[i]->status), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->reason), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->updated_at_us), n);
+    return pg_send(pg, &sql_orders_save, NULL, e);
+}
+
+bool store_save_postings(struct pg *pg, const struct booking *booking, struct order *const *orders, size_t order_count,
+    struct market_progress *const *progress, size_t progress_count, int64_t now_us, struct error *e)
+{
+    struct arena *arena = booking->arena;
+    size_t n = progress_count;
+    if (!save_ledger(pg, booking->ledger, now_us, e) || !save_orders(pg, arena, orders, order_count, e) ||
+        !save_trades(pg, booking, e))
+        return false;
+    if (n == 0)
+        return true;
+    pg_arg_int32s(pg, COLUMN(int32_t, n, progress[i]->market_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, progress[i]->last_posting_seq), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, progress[i]->last_seq), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, progress[i]->last_trade_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, progress[i]->last_price_ticks), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, progress[i]->dead_posting_seq), n);
+    return pg_send(pg, &sql_market_progress_save, NULL, e);
+}

@@ -1,0 +1,112 @@
+/* types.h -- the nouns of the ledger, as they are in memory. Enumerations are those of proto/, under shorter names. */
+#pragma once
+
+#include <event_bus/base.h>
+
+#include <ledger_v1.pb-c.h>
+#include <markets_v1.pb-c.h>
+#include <orders_v1.pb-c.h>
+#include <topups_v1.pb-c.h>
+
+enum side { SIDE_BUY = PENSTOCK__ORDERS__V1__SIDE__SIDE_BUY, SIDE_SELL = PENSTOCK__ORDERS__V1__SIDE__SIDE_SELL };
+
+enum order_type {
+    ORDER_LIMIT = PENSTOCK__ORDERS__V1__ORDER_TYPE__ORDER_TYPE_LIMIT,
+    ORDER_MARKET = PENSTOCK__ORDERS__V1__ORDER_TYPE__ORDER_TYPE_MARKET,
+    ORDER_STOP = PENSTOCK__ORDERS__V1__ORDER_TYPE__ORDER_TYPE_STOP,
+    ORDER_STOP_LIMIT = PENSTOCK__ORDERS__V1__ORDER_TYPE__ORDER_TYPE_STOP_LIMIT,
+};
+
+enum time_in_force {
+    TIF_DEFAULT = PENSTOCK__ORDERS__V1__TIME_IN_FORCE__TIME_IN_FORCE_UNSPECIFIED,
+    TIF_GTC = PENSTOCK__ORDERS__V1__TIME_IN_FORCE__TIME_IN_FORCE_GTC,
+    TIF_IOC = PENSTOCK__ORDERS__V1__TIME_IN_FORCE__TIME_IN_FORCE_IOC,
+    TIF_FOK = PENSTOCK__ORDERS__V1__TIME_IN_FORCE__TIME_IN_FORCE_FOK,
+    TIF_GTD = PENSTOCK__ORDERS__V1__TIME_IN_FORCE__TIME_IN_FORCE_GTD,
+};
+
+enum order_status {
+    ORDER_ACCEPTED = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_ACCEPTED,
+    ORDER_PARTIALLY_FILLED = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_PARTIALLY_FILLED,
+    ORDER_FILLED = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_FILLED,
+    ORDER_CANCELLED = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_CANCELLED,
+    ORDER_REJECTED = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_REJECTED,
+    ORDER_EXPIRED = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_EXPIRED,
+};
+
+enum account_kind {
+    ACCOUNT_USER = PENSTOCK__LEDGER__V1__ACCOUNT_KIND__ACCOUNT_KIND_USER,
+    ACCOUNT_FUNDING = PENSTOCK__LEDGER__V1__ACCOUNT_KIND__ACCOUNT_KIND_FUNDING,
+    ACCOUNT_FEES = PENSTOCK__LEDGER__V1__ACCOUNT_KIND__ACCOUNT_KIND_FEES,
+};
+
+enum journal_kind {
+    JOURNAL_TOPUP = PENSTOCK__LEDGER__V1__JOURNAL_KIND__JOURNAL_KIND_TOPUP,
+    JOURNAL_HOLD = PENSTOCK__LEDGER__V1__JOURNAL_KIND__JOURNAL_KIND_HOLD,
+    JOURNAL_TRADE = PENSTOCK__LEDGER__V1__JOURNAL_KIND__JOURNAL_KIND_TRADE,
+    JOURNAL_RELEASE = PENSTOCK__LEDGER__V1__JOURNAL_KIND__JOURNAL_KIND_RELEASE,
+};
+
+enum market_status {
+    MARKET_OPEN = PENSTOCK__MARKETS__V1__MARKET_STATUS__MARKET_STATUS_OPEN,
+    MARKET_HALTED = PENSTOCK__MARKETS__V1__MARKET_STATUS__MARKET_STATUS_HALTED,
+    MARKET_CANCEL_ONLY = PENSTOCK__MARKETS__V1__MARKET_STATUS__MARKET_STATUS_CANCEL_ONLY,
+};
+
+enum {
+    ASSET_CODE_MAX = 13, /* bytes with the NUL */
+    SYMBOL_MAX = 26,
+    CLIENT_ORDER_ID_MAX = 64, /* bytes without the NUL */
+    REFERENCE_MAX = 64,
+    DECIMAL_FIELD_MAX = 64, /* of a price, quantity or amount as text */
+};
+
+struct asset {
+    int32_t id;
+    uint32_t scale; /* one unit is 10^scale minor units */
+    char code[ASSET_CODE_MAX];
+};
+
+/* What never changes: everything down to notional_unit_minor. tick = tick_units × 10^-tick_scale. */
+struct market {
+    int32_t id;
+    char symbol[SYMBOL_MAX];
+    const struct asset *base, *quote;
+    uint32_t tick_scale;
+    int64_t tick_units;
+    int64_t lot_minor;
+    int64_t notional_unit_minor;
+    char tick_size[DECIMAL_FIELD_MAX], lot_size[DECIMAL_FIELD_MAX];
+    int64_t min_quantity_lots, max_quantity_lots, max_price_ticks;
+    int32_t maker_fee_ppm, taker_fee_ppm;
+    int32_t fee_ceiling_ppm; /* the highest it ever had */
+    int32_t market_band_ppm;
+    int64_t reference_price_ticks; /* 0: none */
+    enum market_status status;
+    int64_t version;
+    int64_t published_version; /* 0: the engine has not been told of it yet */
+};
+
+struct order {
+    int64_t id;
+    uint64_t user_id;
+    int32_t market_id;
+    enum side side;
+    enum order_type type;
+    enum time_in_force time_in_force;
+    bool post_only;
+    int64_t price_ticks; /* a market order's protection limit */
+    int64_t quantity_lots, filled_lots;
+    int64_t held_minor;
+    enum order_status status;
+    int32_t reason; /* penstock.orders.v1.CancelReason, once closed */
+    bool cancel_requested;
+    const char *client_order_id; /* NULL: none */
+    int64_t created_at_us, updated_at_us;
+    bool changed; /* in this batch: to be stored */
+};
+
+static inline bool order_is_open(const struct order *order)
+{
+    return order->status == ORDER_ACCEPTED || order->status == ORDER_PARTIALLY_FILLED;
+}

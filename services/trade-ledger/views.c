@@ -1,0 +1,183 @@
+#include "views.h"
+
+#include "../chassis/decimal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event_bus/event.h>
+
+static const char *const status_names[] = { "", "accepted", "partially_filled", "filled", "cancelled", "rejected",
+    "expired" };
+static const char *const type_names[] = { "", "limit", "market", "stop", "stop_limit" };
+static const char *const tif_names[] = { "", "GTC", "IOC", "FOK", "GTD" };
+static const char *const reason_names[] = { "", "requested", "ioc_remainder", "self_trade", "fok_unfilled",
+    "post_only_would_cross", "market_closed", "book_full", "expired", "unsupported" };
+static const char *const market_status_names[] = { "", "open", "halted", "cancel_only" };
+static const char *const journal_names[] = { "", "topup", "hold", "trade", "release" };
+
+static const char *name_in(const char *const *names, size_t count, int value)
+{
+    return value >= 0 && (size_t)value < count ? names[value] : "";
+}
+
+const char *side_name(enum side side)
+{
+    return side == SIDE_BUY ? "buy" : "sell";
+}
+
+const char *order_status_name(int status)
+{
+    return name_in(status_names, ARRAY_LEN(status_names), status);
+}
+
+bool order_status_parse(const char *name, int *ret_status)
+{
+    for (int i = 1; i < (int)ARRAY_LEN(status_names); i++) {
+        if (strcmp(status_names[i], name) == 0) {
+            *ret_status = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *journal_kind_name(int kind)
+{
+    return name_in(journal_names, ARRAY_LEN(journal_names), kind);
+}
+
+json_t *view_time(int64_t time_us)
+{
+    char text[EVENT_TIME_MAX];
+    event_time_format(time_us, text);
+    return json_string(text);
+}
+
+json_t *view_id(uint64_t id)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, id);
+    return json_string(text);
+}
+
+static json_t *decimal(int64_t minor, unsigned scale, unsigned min_decimals)
+{
+    char text[DECIMAL_TEXT_MAX];
+    return json_string(decimal_format(minor, scale, min_decimals, text));
+}
+
+json_t *view_amount(const struct asset *asset, int64_t minor)
+{
+    return decimal(minor, asset->scale, 0);
+}
+
+/* Neither product overflows: market_units() has checked the market's limits. */
+json_t *view_price(const struct market *market, int64_t price_ticks)
+{
+    return decimal(price_ticks * market->tick_units, market->tick_scale, market->tick_scale);
+}
+
+json_t *view_quantity(const struct market *market, int64_t quantity_lots)
+{
+    return decimal(quantity_lots * market->lot_minor, market->base->scale, 0);
+}
+
+static void set(json_t *object, const char *name, json_t *value)
+{
+    json_object_set_new(object, name, value);
+}
+
+json_t *view_order(const struct order *order, const struct market *market)
+{
+    json_t *json = json_object();
+    set(json, "order_id", view_id((uint64_t)order->id));
+    set(json, "status", json_string(order_status_name((int)order->status)));
+    set(json, "symbol", json_string(market->symbol));
+    set(json, "side", json_string(side_name(order->side)));
+    set(json, "type", json_string(name_in(type_names, ARRAY_LEN(type_names), (int)order->type)));
+    set(json, order->type == ORDER_MARKET ? "protection_price" : "price", view_price(market, order->price_ticks));
+    set(json, "quantity", view_quantity(market, order->quantity_lots));
+    set(json, "filled_quantity", view_quantity(market, order->filled_lots));
+    set(json, "remaining_quantity", view_quantity(market, order->quantity_lots - order->filled_lots));
+    set(json, "time_in_force", json_string(name_in(tif_names, ARRAY_LEN(tif_names), (int)order->time_in_force)));
+    set(json, "post_only", json_boolean(order->post_only));
+    set(json, "held", view_amount(hold_asset(market, order->side), order->held_minor));
+    set(json, "held_asset", json_string(hold_asset(market, order->side)->code));
+    if (order->client_order_id)
+        set(json, "client_order_id", json_string(order->client_order_id));
+    if (order->reason != 0)
+        set(json, "reason", json_string(name_in(reason_names, ARRAY_LEN(reason_names), order->reason)));
+    if (order->cancel_requested && order_is_open(order))
+        set(json, "cancel_requested", json_true());
+    set(json, "created_at", view_time(order->created_at_us));
+    set(json, "updated_at", view_time(order->updated_at_us));
+    return json;
+}
+
+json_t *view_cancel(const struct order *order, const struct market *market)
+{
+    json_t *json = json_object();
+    set(json, "order_id", view_id((uint64_t)order->id));
+    set(json, "status", json_string("cancel_requested"));
+    set(json, "symbol", json_string(market->symbol));
+    if (order->client_order_id)
+        set(json, "client_order_id", json_string(order->client_order_id));
+    return json;
+}
+
+json_t *view_balance(const struct asset *asset, int64_t available, int64_t held)
+{
+    json_t *json = json_object();
+    set(json, "asset", json_string(asset->code));
+    set(json, "available", view_amount(asset, available));
+    set(json, "held", view_amount(asset, held));
+    set(json, "total", view_amount(asset, available + held)); /* fits: see ledger_rules.h */
+    return json;
+}
+
+json_t *view_topup(const struct topup *topup, const struct asset *asset, const struct account *account, int64_t now_us)
+{
+    json_t *json = json_object();
+    set(json, "topup_id", view_id((uint64_t)topup->id));
+    set(json, "status", json_string("booked"));
+    set(json, "currency", json_string(asset->code));
+    set(json, "amount", view_amount(asset, topup->amount));
+    if (topup->reference)
+        set(json, "reference", json_string(topup->reference));
+    set(json, "balance", view_balance(asset, account->available, account->held));
+    set(json, "booked_at", view_time(now_us));
+    return json;
+}
+
+json_t *view_market(const struct market *market, int64_t last_price_ticks)
+{
+    json_t *json = json_object();
+    set(json, "symbol", json_string(market->symbol));
+    set(json, "base", json_string(market->base->code));
+    set(json, "quote", json_string(market->quote->code));
+    set(json, "status", json_string(name_in(market_status_names, ARRAY_LEN(market_status_names), (int)market->status)));
+    set(json, "tick_size", json_string(market->tick_size));
+    set(json, "lot_size", json_string(market->lot_size));
+    set(json, "min_quantity", view_quantity(market, market->min_quantity_lots));
+    set(json, "max_quantity", view_quantity(market, market->max_quantity_lots));
+    set(json, "max_price", view_price(market, market->max_price_ticks));
+    set(json, "maker_fee_ppm", json_integer(market->maker_fee_ppm));
+    set(json, "taker_fee_ppm", json_integer(market->taker_fee_ppm));
+    set(json, "market_band_ppm", json_integer(market->market_band_ppm));
+    set(json, "reference_price",
+        market->reference_price_ticks > 0 ? view_price(market, market->reference_price_ticks) : json_null());
+    set(json, "last_price", last_price_ticks > 0 ? view_price(market, last_price_ticks) : json_null());
+    return json;
+}
+
+char *view_text(json_t *json, struct arena *arena)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+    char *copy = arena_strdup(arena, text);
+    free(text);
+    json_decref(json);
+    return copy;
+}

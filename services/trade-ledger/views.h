@@ -1,0 +1,25 @@
+/* views.h -- nouns as JSON: amounts, prices and quantities are decimal strings, ids are strings, times RFC 3339. Pure.
+ * Each returns a new reference. */
+#pragma once
+
+#include "batch.h"
+
+#include <jansson.h>
+
+json_t *view_order(const struct order *order, const struct market *market);
+json_t *view_balance(const struct asset *asset, int64_t available, int64_t held); /* asset, available, held, total */
+json_t *view_topup(const struct topup *topup, const struct asset *asset, const struct account *account, int64_t now_us);
+json_t *view_cancel(const struct order *order, const struct market *market);
+json_t *view_market(const struct market *market, int64_t last_price_ticks);
+json_t *view_time(int64_t time_us);
+json_t *view_id(uint64_t id);
+json_t *view_price(const struct market *market, int64_t price_ticks);
+json_t *view_quantity(const struct market *market, int64_t quantity_lots);
+json_t *view_amount(const struct asset *asset, int64_t minor);
+
+char *view_text(json_t *json, struct arena *arena); /* compact text in the arena; takes the reference */
+
+const char *side_name(enum side side);
+const char *order_status_name(int status);
+bool order_status_parse(const char *name, int *ret_status);
+const char *journal_kind_name(int kind);
