@@ -6,6 +6,7 @@ build=${PENSTOCK_BUILD:-$root/build}
 built() {
     case $1 in
     outbox-relay) printf %s "$build/outbox-relay/outbox-relay" ;;
+    penstock-cli) printf %s "$build/tools/cli/$1" ;;
     penstock-*) printf %s "$build/tools/$1" ;;
     *) printf %s "$build/services/$1/penstock-$1" ;;
     esac
