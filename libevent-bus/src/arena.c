@@ -95,6 +95,7 @@ char *arena_strdup(struct arena *arena, const char *s)
 
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 {
+    assert(fmt);
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);

@@ -200,6 +200,18 @@ static struct proxy *proxy_to_server(void)
     return proxy_new(PQhost(conn), PQport(conn));
 }
 
+Test(pg_loss, is_noticed_by_the_goodbye_before_the_socket_closes)
+{
+    struct proxy *proxy = proxy_to_server();
+    struct pg *through = open_through(proxy, 0);
+    proxy_set(proxy, PROXY_KEEP_OPEN);
+    pg_testing_terminate(other, pg_testing_backend(through));
+    usleep(100000); /* until the goodbye has passed the proxy */
+    assert_works_again(through);
+    pg_free(through);
+    proxy_free(proxy);
+}
+
 Test(pg_loss, with_the_answer_to_the_commit_is_unknown_though_it_happened)
 {
     struct error e = { 0 };

@@ -230,24 +230,25 @@ Test(pg, more_statements_than_a_pipeline_holds_all_run_in_order)
 
 Test(pg, large_arguments_and_large_answers_do_not_wait_for_each_other, .timeout = 60)
 {
-    STATEMENT(echo_bytes, "SELECT $1");
-    enum { COUNT = 16, SIZE = 4 << 20 };
-    struct pg_result *results[COUNT];
-    char *blob = xcalloc(SIZE, 1);
+    STATEMENT(answer_at_length, "SELECT repeat(encode($1, 'hex'), 4)");
+    STATEMENT(take_in, "SELECT length($1)");
+    enum { COUNT = 8, SIZE = 4 << 20 };
+    struct pg_result *lengths[COUNT];
+    CLEANUP(pg_result_free) struct pg_result *answer = NULL;
+    CLEANUP(xfree) char *blob = xcalloc(SIZE, 1);
     pg_testing_begin(pg);
-    for (int i = 0; i < COUNT; i++) {
-        memset(blob, 'a' + i, SIZE);
+    pg_arg_bytes(pg, (struct bytes){ blob, SIZE });
+    pg_testing_send(pg, &answer_at_length, &answer);
+    for (int i = 0; i < COUNT; i++) { /* more than all buffers on the way hold, while the server answers the first */
         pg_arg_bytes(pg, (struct bytes){ blob, SIZE });
-        pg_testing_send(pg, &echo_bytes, &results[i]);
+        pg_testing_send(pg, &take_in, &lengths[i]);
     }
     pg_testing_commit(pg);
+    cr_assert_eq(strlen(pg_get_text(answer, 0, 0)), 8 * SIZE);
     for (int i = 0; i < COUNT; i++) {
-        struct bytes back = pg_get_bytes(results[i], 0, 0);
-        cr_assert_eq(back.len, SIZE);
-        cr_assert_eq(((const char *)back.data)[SIZE - 1], 'a' + i);
-        pg_result_free(results[i]);
+        cr_assert_eq(pg_get_int64(lengths[i], 0, 0), SIZE);
+        pg_result_free(lengths[i]);
     }
-    xfree(blob);
 }
 
 Test(pg, what_is_committed_is_seen_by_others_and_what_is_not_is_not)
@@ -419,13 +420,28 @@ Test(pg, rollback_drops_what_was_queued)
     cr_assert_eq(pg_testing_int64(pg, &count_numbers), 0);
 }
 
+Test(pg, rollback_after_a_queued_statement_that_fails_keeps_the_connection)
+{
+    int32_t backend = pg_testing_backend(pg);
+    pg_testing_begin(pg);
+    pg_arg_int64(pg, 0);
+    pg_testing_send(pg, &divide_by_zero, NULL);
+    pg_rollback(pg);
+    cr_assert_eq(pg_testing_backend(pg), backend);
+    pg_arg_int64(pg, 1);
+    cr_assert_eq(pg_testing_int64(pg, &divide_by_zero), 1);
+}
+
 Test(pg, rollback_outside_a_transaction_drops_what_was_queued)
 {
-    STATEMENT(make_permanent, "CREATE TABLE event_bus_never_made (n int)");
-    STATEMENT(is_made, "SELECT count(*) FROM pg_class WHERE relname = 'event_bus_never_made'");
-    pg_testing_send(pg, &make_permanent, NULL);
-    pg_rollback(pg);
-    cr_assert_eq(pg_testing_int64(pg, &is_made), 0);
+    STATEMENT(make_kept, "CREATE TABLE kept (n int)");
+    STATEMENT(is_kept, "SELECT count(*) FROM pg_class WHERE relname = 'kept'");
+    struct support_database database;
+    support_database_open("identity", &database);
+    CLEANUP(pg_free) struct pg *there = pg_testing_open(database.admin_url);
+    pg_testing_send(there, &make_kept, NULL);
+    pg_rollback(there);
+    cr_assert_eq(pg_testing_int64(there, &is_kept), 0);
 }
 
 Test(pg, two_texts_under_one_name_are_a_bug_that_is_named)

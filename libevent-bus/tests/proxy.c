@@ -72,8 +72,12 @@ static void serve(struct proxy *proxy, int client)
         }
         if (poll(fds, 2, POLL_MS) <= 0)
             continue;
-        if (fds[1].revents)
+        if (fds[1].revents && proxy->mode == PROXY_KEEP_OPEN) {
+            if (!pass(server, client))
+                usleep(POLL_MS * 1000);
+        } else if (fds[1].revents) {
             open = proxy->mode == PROXY_PASS && pass(server, client);
+        }
         if (open && fds[0].revents)
             open = pass(client, server);
     }

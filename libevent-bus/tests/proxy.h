@@ -4,6 +4,7 @@
 enum proxy_mode {
     PROXY_PASS,
     PROXY_CUT_AT_ANSWER, /* requests pass; the first answer is kept and the connection cut */
+    PROXY_KEEP_OPEN,     /* what the server says passes, but not that it closes */
     PROXY_SILENT,        /* nothing passes, nothing is cut */
 };
 
