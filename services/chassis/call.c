@@ -1,7 +1,8 @@
 #include "call.h"
 
-#include <libwebsockets.h>
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 void call_free(struct call *call)
@@ -216,6 +217,7 @@ static size_t render_head(const struct call *call, size_t body_len, char *out)
         ADD("Allow: %s\r\n", call->allow);
     ADD("Connection: %s\r\n\r\n", call->close ? "close" : "keep-alive");
 #undef ADD
+    assert(used < HEAD_MAX);
     return (size_t)used;
 }
 
@@ -231,10 +233,10 @@ void call_render(struct call *call)
     const size_t body_len = dumped ? strlen(dumped) : reply->body ? reply->body_len : 0;
     const bool has_body = !call->head && reply->status != 204 && reply->status != 304;
     xfree(call->answer);
-    call->answer = xmalloc(LWS_PRE + HEAD_MAX + body_len);
-    call->answer_len = render_head(call, body_len, call->answer + LWS_PRE);
+    call->answer = xmalloc(HEAD_MAX + body_len);
+    call->answer_len = render_head(call, body_len, call->answer);
     if (has_body && body_len) {
-        memcpy(call->answer + LWS_PRE + call->answer_len, body, body_len);
+        memcpy(call->answer + call->answer_len, body, body_len);
         call->answer_len += body_len;
     }
     free(dumped);

@@ -7,9 +7,7 @@
 #include "router.h"
 
 enum {
-    CALL_QUERY_MAX = 4096,        /* bytes of the query string */
-    CALL_HEADER_MAX = 4096 + 128, /* bytes of one header we read: a token and its scheme */
-    CALL_KEY_MAX = 255,           /* Idempotency-Key */
+    CALL_KEY_MAX = 255, /* Idempotency-Key */
     CALL_JSON_DEPTH_MAX = 16,
 };
 

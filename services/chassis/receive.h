@@ -1,17 +1,8 @@
-/* receive.h -- from libwebsockets' header table to a struct call. */
+/* receive.h -- from the head of a request to a struct call. */
 #pragma once
 
 #include "call.h"
+#include "http1.h"
 
-#include <libwebsockets.h>
-
-/* How the body is announced. */
-struct receive_body {
-    bool none;     /* no body, or an announced length of 0 */
-    bool unframed; /* Transfer-Encoding or a malformed length: where the request ends is unknown */
-    uint64_t length;
-};
-
-/* Always makes a call, so that there is something to answer; false with *e when the request cannot be accepted. */
-MUST_CHECK bool receive_request(
-    struct lws *wsi, const char *peer, struct call **ret_call, struct receive_body *ret_body, struct error *e);
+/* Always makes a call, so that there is something to answer; false with *e when it cannot be accepted. */
+MUST_CHECK bool receive_call(const struct http1_head *head, const char *peer, struct call **ret_call, struct error *e);

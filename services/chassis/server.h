@@ -8,13 +8,7 @@
 
 struct server;
 
-enum {
-    SERVER_CONNECTIONS_MAX = 10000,
-    SERVER_HEADERS_MAX = 12 * 1024, /* bytes of one request's header fields; more ends the connection */
-    SERVER_REQUEST_TIMEOUT_S = 15,  /* for the header, and again for the body, to arrive completely */
-    SERVER_KEEPALIVE_S = 75,
-    SERVER_LINGER_S = 2, /* time to read an answer before the connection is cut */
-};
+enum { SERVER_CONNECTIONS_MAX = 10000 }; /* one more is closed at once */
 
 struct server_options {
     const char *host;
@@ -28,7 +22,7 @@ struct server_options {
     void (*dispatch)(void *context, struct call *call);
 };
 
-/* Listens. Errors: FATAL, saying that the port is in use, ... */
+/* Listens. *ret_server is the caller's even on failure. Errors: FATAL: port in use, unknown host. */
 MUST_CHECK bool server_open(const struct server_options *options, struct server **ret_server, struct error *e);
 
 /* Any thread: takes rendered calls and brings them to the loop thread. */
