@@ -52,9 +52,10 @@ static bool check_token(
         return error_set(e, ERROR_UNAUTHENTICATED, "send an access token: Authorization: Bearer <token>");
     bool unknown_key = false;
     if (!jwt_verify(runtime->verifier, token, now_us() / 1000000, &request->claims, &unknown_key, e)) {
-        if (unknown_key)
+        const bool fetched = unknown_key && runtime->keys;
+        if (fetched)
             keys_ask(runtime->keys);
-        if (unknown_key && !keys_loaded(runtime->keys))
+        if (fetched && !keys_loaded(runtime->keys))
             return error_set(e, ERROR_TRANSIENT, "tokens cannot be checked yet: the identity service has not answered");
         return false;
     }

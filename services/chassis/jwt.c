@@ -59,6 +59,16 @@ void jwt_verifier_free(struct jwt_verifier *verifier)
     xfree(verifier);
 }
 
+const char *jwt_verifier_issuer(const struct jwt_verifier *verifier)
+{
+    return verifier->issuer;
+}
+
+const char *jwt_verifier_audience(const struct jwt_verifier *verifier)
+{
+    return verifier->audience;
+}
+
 bool jwt_verifier_set_keys(struct jwt_verifier *verifier, const char *jwks, struct error *e)
 {
     struct jwt_keys keys;
@@ -74,6 +84,14 @@ bool jwt_verifier_set_keys(struct jwt_verifier *verifier, const char *jwks, stru
     pthread_rwlock_unlock(&verifier->lock);
     jwt_keys_release(&keys);
     return true;
+}
+
+bool jwt_verifier_has_keys(struct jwt_verifier *verifier)
+{
+    pthread_rwlock_rdlock(&verifier->lock);
+    bool has_keys = verifier->keys.count > 0;
+    pthread_rwlock_unlock(&verifier->lock);
+    return has_keys;
 }
 
 static bool refuse(struct error *e, const char *why)

@@ -18,11 +18,17 @@ struct jwt_claims {
 
 struct jwt_verifier;
 
-/* Both return false and leave what was there on error. jwks: the JSON text of a key set. Keys of other kinds are skipped. */
 struct jwt_verifier *jwt_verifier_new(const char *issuer, const char *audience);
-void jwt_verifier_free(struct jwt_verifier *verifier);
+void jwt_verifier_free(struct jwt_verifier *verifier); /* NULL is fine */
 DEFINE_CLEANUP(struct jwt_verifier *, jwt_verifier_free)
+/* What it was made with: identity signs for exactly those. Borrowed. */
+const char *jwt_verifier_issuer(const struct jwt_verifier *verifier);
+const char *jwt_verifier_audience(const struct jwt_verifier *verifier);
+
+/* jwks: the JSON text of a key set. Keys of other kinds are skipped. Errors: INVALID (no usable key, a broken one, a kid twice),
+ * and the keys that were there stay. */
 MUST_CHECK bool jwt_verifier_set_keys(struct jwt_verifier *verifier, const char *jwks, struct error *e);
+bool jwt_verifier_has_keys(struct jwt_verifier *verifier);
 
 /* token: the text after "Bearer ". Errors: UNAUTHENTICATED, saying why (expired, unknown key, wrong algorithm, …);
  * *ret_unknown_kid tells that fetching the key set again may help. now_s: seconds since 1970. */

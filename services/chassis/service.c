@@ -188,7 +188,7 @@ static void start_threads(struct service_runtime *runtime)
     pools_start(runtime);
     health_metrics(runtime);
     readers_start(runtime);
-    if (runtime->verifier)
+    if (runtime->verifier && !jwt_verifier_has_keys(runtime->verifier)) /* identity brings its own */
         runtime->keys = keys_start(runtime->verifier, runtime->common.identity_url);
     if (runtime->service->background)
         runtime->background_running = pthread_create(&runtime->background, NULL, background_run, runtime) == 0;

@@ -71,6 +71,7 @@ bool service_stopping(const struct service_runtime *runtime);
 void service_fail(struct service_runtime *runtime, const struct error *e); /* any thread: log, stop, exit 1 */
 const struct kafka_options *service_kafka(const struct service_runtime *runtime);
 const struct pg_options *service_pg(const struct service_runtime *runtime);
+/* NULL if no route asks for a token. If start() sets its keys, they are not fetched from IDENTITY_URL. */
 struct jwt_verifier *service_verifier(const struct service_runtime *runtime);
 
 /* Answers a call taken by .proxy; loop thread only. Takes reply's body. */
