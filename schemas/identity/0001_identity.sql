@@ -17,6 +17,7 @@ CREATE TABLE refresh_tokens (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX refresh_tokens_family ON refresh_tokens (family);
+CREATE INDEX refresh_tokens_user ON refresh_tokens (user_id);
 
 GRANT SELECT, INSERT, UPDATE ON users TO :"service_role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON refresh_tokens TO :"service_role";

@@ -45,7 +45,7 @@ write_database_urls() {
 service_environment() {
     case $1 in
     identity)
-        environment=(IDENTITY_POSTGRES_URL_FILE="$secrets/identity.url" IDENTITY_KEY_FILE="$secrets/identity-key.pem") ;;
+        environment=(IDENTITY_POSTGRES_URL_FILE="$secrets/identity.url" IDENTITY_SIGNING_KEY_PATH="$secrets/identity-key.pem") ;;
     trade-ledger) environment=(TRADE_LEDGER_POSTGRES_URL_FILE="$secrets/trade-ledger.url") ;;
     outbox-relay)
         environment=("OUTBOX_RELAY_SOURCES=identity,trade-ledger" RELAY_IDENTITY_POSTGRES_URL_FILE="$secrets/relay-identity.url"

@@ -1,0 +1,18 @@
+/* identity.h -- what the service holds while it runs: made at start, then read by all workers. */
+#pragma once
+
+#include "config.h"
+#include "login_limiter.h"
+#include "password.h"
+
+#include "../chassis/jwt.h"
+
+struct identity {
+    const struct settings *settings;
+    const char *issuer, *audience; /* of the tokens it signs */
+    struct jwt_signer *signer;
+    char *jwks;
+    struct login_limiter *limiter;
+    char absent_hash[PASSWORD_HASH_MAX]; /* checked when there is no such user: that answer must take as long as any
+                                            other */
+};
