@@ -52,7 +52,8 @@ run_meson() {
     shift 3
     say "== $title"
     rm -f "$folder/meson-logs/$base.json"
-    "$@" meson test -C "$folder" --no-rebuild --suite "$suite" --logbase "$base" --print-errorlogs --num-processes "${TEST_JOBS:-2}"
+    "$@" meson test -C "$folder" --no-rebuild --suite "$suite" --logbase "$base" --print-errorlogs --timeout-multiplier 3 \
+        --num-processes "${TEST_JOBS:-2}"
     if [ -s "$folder/meson-logs/$base.json" ]; then
         count "$folder/meson-logs/$base.json"
     else
