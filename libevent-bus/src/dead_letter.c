@@ -1,17 +1,9 @@
 /* dead_letter.c -- what a consumer cannot accept goes to `<topic>.<group>.dead`, as it came, with the reason in
  * headers. */
 #include "consumer_private.h"
-#include "text.h"
 
 /* A type is required of every event; this one's could not be read. */
 #define TYPE_UNREADABLE "unreadable"
-
-static const char *scrubbed(struct arena *arena, const char *text)
-{
-    char *copy = arena_strdup(arena, text);
-    text_scrub(copy);
-    return copy;
-}
 
 static void tell(struct consumer *consumer, const struct event *event, const struct error *reason)
 {
@@ -32,9 +24,9 @@ void dead_letter(struct consumer *consumer, const struct event *event, const str
 
     const char *const headers[] = {
         "dlq_reason",
-        scrubbed(arena, reason->message),
+        reason->message,
         "dlq_field",
-        scrubbed(arena, reason->field),
+        reason->field,
         "dlq_kind",
         error_kind_name(reason->kind),
         "dlq_topic",

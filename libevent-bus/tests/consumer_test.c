@@ -218,6 +218,7 @@ Test(consumer, a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten)
         consumer_get_stats(consumer, &stats);
     }
     fixture_expect_exactly_once(&f);
+    cr_expect_eq(done, f.produced, "a batch that was committed is counted");
     cr_expect(commits_cut >= 3, "%d", commits_cut);
     cr_expect_eq(times_committed, (int)stats.batches, "each batch is told of once");
 }
@@ -424,6 +425,7 @@ Test(consumer, a_passing_failure_is_retried_and_blames_no_event)
     fixture_produce(&f, 0, 50);
     fixture_produce(&f, 1, 50);
     f.options.handle = fails_for_a_while;
+    f.options.batch_max = 10; /* more is there to be fetched while the batch is held */
     CLEANUP(consumer_free) struct consumer *consumer = open_consumer();
     fixture_drain(consumer, 100);
     fixture_expect_exactly_once(&f);
