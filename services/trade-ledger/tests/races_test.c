@@ -1,0 +1,189 @@
+/* Many at once, and connections that die under them. */
+#include "testing.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { THREADS = 8, REPEATS = 125 };
+
+struct repeater {
+    struct pg *pg;
+    struct ask ask;
+    size_t created, replayed, other;
+    char order_id[32];
+    pthread_t thread;
+};
+
+/* Sends one request over and over, in batches of varying size. */
+static void *repeat(void *context)
+{
+    struct repeater *r = context;
+    struct outbox *outbox = outbox_new();
+    for (size_t sent = 0; sent < REPEATS;) {
+        struct ask asks[16];
+        struct answer answers[16];
+        size_t n = 1 + sent % 16;
+        n = n < REPEATS - sent ? n : REPEATS - sent;
+        for (size_t i = 0; i < n; i++)
+            asks[i] = r->ask;
+        if (!command_batch(r->pg, outbox, asks, answers, n))
+            r->other += n;
+        for (size_t i = 0; i < n; i++) {
+            const char *id = json_string_value(json_object_get(answers[i].json, "order_id"));
+            r->replayed += answers[i].status == 201 && answers[i].replayed;
+            r->created += answers[i].status == 201 && !answers[i].replayed;
+            r->other += answers[i].status != 201;
+            if (id && r->order_id[0] && strcmp(r->order_id, id) != 0)
+                r->other++;
+            if (id)
+                snprintf(r->order_id, sizeof r->order_id, "%s", id);
+            json_decref(answers[i].json);
+        }
+        sent += n;
+    }
+    outbox_free(outbox);
+    return NULL;
+}
+
+static void repeat_everywhere(struct world *world, struct ask ask, struct repeater repeaters[THREADS])
+{
+    for (int i = 0; i < THREADS; i++) {
+        repeaters[i] = (struct repeater){ .pg = world_connect(world), .ask = ask };
+        pthread_create(&repeaters[i].thread, NULL, repeat, &repeaters[i]);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(repeaters[i].thread, NULL);
+}
+
+Test(races, a_thousand_concurrent_duplicates_of_an_order_have_one_effect_and_one_answer, .timeout = 100)
+{
+    struct world *world = world_new();
+    struct repeater repeaters[THREADS];
+    cr_assert_eq(top_up(world, 7, "seed", "{\"currency\":\"USD\",\"amount\":\"100000\"}").status, 201);
+    repeat_everywhere(world,
+        (struct ask){ 7, "POST", "/orders", NULL, "same",
+            "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"10\",\"quantity\":\"1\"}", NULL },
+        repeaters);
+    size_t created = 0;
+    for (int i = 0; i < THREADS; i++) {
+        created += repeaters[i].created;
+        cr_expect(repeaters[i].other == 0 && strcmp(repeaters[i].order_id, repeaters[0].order_id) == 0, "thread %d", i);
+        cr_expect_eq(repeaters[i].created + repeaters[i].replayed, REPEATS);
+    }
+    cr_expect_eq(created, 1);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM orders"), 1);
+    check_invariants(world);
+}
+
+Test(races, a_thousand_concurrent_duplicates_of_a_first_top_up_make_one_account_and_one_entry, .timeout = 100)
+{
+    struct world *world = world_new();
+    struct repeater repeaters[THREADS];
+    repeat_everywhere(world,
+        (struct ask){ 7, "POST", "/fund/topup", NULL, "same", "{\"currency\":\"USD\",\"amount\":\"5\"}", NULL },
+        repeaters);
+    size_t created = 0, other = 0;
+    for (int i = 0; i < THREADS; i++) {
+        created += repeaters[i].created;
+        other += repeaters[i].other;
+    }
+    cr_expect(created == 1 && other == 0, "%zu created, %zu other", created, other);
+    cr_expect_eq(ask(world, "SELECT available FROM accounts WHERE owner_id = 7"), 500000000);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM topups"), 1);
+    check_invariants(world);
+}
+
+/* ---- Random commands of many users from many connections, some of which are cut off ---- */
+
+struct mixer {
+    struct pg *pg;
+    int number;
+    uint64_t random;
+    size_t done;
+    pthread_t thread;
+};
+
+static atomic_bool mixing;
+
+static uint64_t next(struct mixer *m)
+{
+    m->random ^= m->random >> 12;
+    m->random ^= m->random << 25;
+    m->random ^= m->random >> 27;
+    return m->random * 2685821657736338717u;
+}
+
+static void random_ask(struct mixer *m, size_t n, struct ask *ask, char key[32], char body[256])
+{
+    uint64_t what = next(m) % 10;
+    snprintf(key, 32, "m%d-%zu", m->number, n);
+    *ask = (struct ask){ .user_id = 1 + next(m) % 6, .method = "POST", .path = "/orders", .key = key, .body = body };
+    if (what < 3) {
+        ask->path = "/fund/topup";
+        snprintf(body, 256, "{\"currency\":\"%s\",\"amount\":\"%" PRIu64 "\"}", next(m) % 2 ? "USD" : "BTC",
+            1 + next(m) % 50);
+    } else if (what < 9) {
+        snprintf(body, 256,
+            "{\"symbol\":\"BTC-USD\",\"side\":\"%s\",\"type\":\"limit\",\"price\":\"%" PRIu64
+            "\",\"quantity\":\"1\",\"client_order_id\":\"c%" PRIu64 "\"}",
+            next(m) % 2 ? "buy" : "sell", 1 + next(m) % 20, next(m) % 400);
+    } else {
+        ask->method = "DELETE";
+        ask->body = NULL;
+        snprintf(key, 32, "%" PRIu64, 1 + next(m) % 300);
+        ask->id = key;
+    }
+}
+
+static void *mix(void *context)
+{
+    struct mixer *m = context;
+    struct outbox *outbox = outbox_new();
+    for (size_t n = 0; atomic_load(&mixing);) {
+        struct ask asks[8];
+        struct answer answers[8];
+        char keys[8][32], bodies[8][256];
+        size_t count = 1 + next(m) % 8;
+        for (size_t i = 0; i < count; i++)
+            random_ask(m, n++, &asks[i], keys[i], bodies[i]);
+        m->done += command_batch(m->pg, outbox, asks, answers, count) ? count : 0;
+        for (size_t i = 0; i < count; i++)
+            json_decref(answers[i].json);
+    }
+    outbox_free(outbox);
+    return NULL;
+}
+
+Test(races, random_concurrent_commands_with_backends_killed_under_them_keep_every_invariant, .timeout = 100)
+{
+    struct world *world = world_new();
+    struct mixer mixers[6];
+    uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : support_random() | 1;
+    fprintf(stderr, "races: SEED=%" PRIu64 "\n", seed);
+    atomic_store(&mixing, true);
+    for (int i = 0; i < 6; i++) {
+        mixers[i] = (struct mixer){ .pg = world_connect(world), .number = i, .random = seed + (uint64_t)i * 7919 };
+        pthread_create(&mixers[i].thread, NULL, mix, &mixers[i]);
+    }
+    for (int round = 0; round < 12; round++) {
+        usleep(200000);
+        ask(world, "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE datname = "
+                   "current_database() AND application_name = 'ledger-test' ORDER BY random() LIMIT 2) x");
+    }
+    atomic_store(&mixing, false);
+    size_t done = 0;
+    for (int i = 0; i < 6; i++) {
+        pthread_join(mixers[i].thread, NULL);
+        done += mixers[i].done;
+        cr_expect(mixers[i].done > 0, "connection %d never came back", i);
+    }
+    cr_expect(done > 200, "only %zu commands", done);
+    cr_expect_gt(ask(world, "SELECT count(*) FROM orders"), 20);
+    check_invariants(world);
+}

@@ -1,0 +1,102 @@
+/* What the database itself does not let happen, and what the service's role may not do. */
+#include "testing.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct world *world_with_an_order(void)
+{
+    struct world *world = world_new();
+    cr_assert_eq(top_up(world, 7, "t", "{\"currency\":\"USD\",\"amount\":\"100\"}").status, 201);
+    cr_assert_eq(place(world, 7, "o",
+                     "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"1\",\"quantity\":\"1\"}")
+                     .status,
+        201);
+    return world;
+}
+
+Test(schema, forbidden_changes_raise_whoever_tries)
+{
+    static const struct {
+        const char *sql, *state;
+    } cases[] = {
+        { "UPDATE entries SET available_delta = 0", "EB002" },
+        { "DELETE FROM entries", "EB002" },
+        { "TRUNCATE entries", "EB002" },
+        { "UPDATE journals SET reference = 'x'", "EB002" },
+        { "DELETE FROM journals", "EB002" },
+        { "TRUNCATE journals", "EB002" },
+        { "UPDATE accounts SET available = -1 WHERE kind = 1", "23514" },
+        { "UPDATE accounts SET held = -1 WHERE kind = 2", "23514" },
+        { "INSERT INTO accounts (owner_id, kind, asset_id) VALUES (7, 2, 1)", "23514" },
+        { "INSERT INTO accounts (owner_id, kind, asset_id) VALUES (0, 1, 1)", "23514" },
+        { "UPDATE orders SET price_ticks = 5", "EB003" },
+        { "UPDATE orders SET quantity_lots = 5", "EB003" },
+        { "UPDATE orders SET held_minor = held_minor + 1", "EB003" },
+        { "UPDATE orders SET filled_lots = quantity_lots", "23514" },
+        { "UPDATE orders SET status = 3", "23514" },
+        { "UPDATE orders SET status = 4", "23514" }, /* with money still held */
+        { "UPDATE orders SET status = 4, held_minor = 0; UPDATE orders SET status = 1", "EB003" },
+        { "UPDATE orders SET filled_lots = 2, status = 2; UPDATE orders SET filled_lots = 1", "EB003" },
+        { "UPDATE orders SET filled_lots = 2, status = 2; UPDATE orders SET status = 1", "EB003" },
+        { "UPDATE markets SET tick_size = '1'", "EB003" },
+        { "UPDATE markets SET lot_minor = 1", "EB003" },
+        { "UPDATE assets SET scale = 2", "EB003" },
+    };
+    struct world *world = world_with_an_order();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char state[6];
+        cr_expect_str_eq(
+            sqlstate_of(world->database.admin_url, cases[i].sql, state), cases[i].state, "%s: %s", cases[i].sql, state);
+    }
+    check_invariants(world);
+}
+
+Test(schema, the_services_role_may_do_its_work_and_nothing_more)
+{
+    static const char *const denied[] = {
+        "UPDATE entries SET available_delta = 0",
+        "DELETE FROM entries",
+        "TRUNCATE journals",
+        "DELETE FROM orders",
+        "DELETE FROM accounts",
+        "UPDATE accounts SET owner_id = 8",
+        "UPDATE orders SET user_id = 8",
+        "UPDATE orders SET price_ticks = 1",
+        "UPDATE trades SET price_ticks = 1",
+        "UPDATE topups SET amount = 1",
+        "INSERT INTO assets (id, code, scale) VALUES (9, 'EUR', 2)",
+        "UPDATE markets SET status = 2",
+        "UPDATE markets SET maker_fee_ppm = 0",
+        "DELETE FROM market_progress",
+        "UPDATE outbox SET topic = 'x'",
+        "DELETE FROM outbox",
+        "DROP TABLE orders",
+        "ALTER TABLE entries DISABLE TRIGGER ALL",
+        "CREATE TABLE mine (id int)",
+    };
+    struct world *world = world_with_an_order();
+    for (size_t i = 0; i < ARRAY_LEN(denied); i++) {
+        char state[6];
+        cr_expect_str_eq(sqlstate_of(world->database.url, denied[i], state), "42501", "%s: %s", denied[i], state);
+    }
+}
+
+Test(markets, each_change_is_published_once_to_all_who_need_it)
+{
+    struct world *world = world_new();
+    struct error e = { 0 };
+    size_t count;
+    cr_expect_eq(ask(world, "SELECT count(*) FROM outbox WHERE topic = 'assets.v1'"), 3);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM outbox WHERE topic = 'markets.v1'"), 2);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM outbox WHERE topic = 'orders.accepted.v1'"), 2);
+    for (int round = 0; round < 2; round++) {
+        cr_assert(pg_begin(world->pg, &e) && markets_publish(world->pg, world->outbox, &count, &e) &&
+                      outbox_write(world->outbox, world->pg, &e) && pg_commit(world->pg, &e),
+            "%s", e.message);
+        cr_expect_eq(count, round == 0 ? 0 : 1);
+        ask(world, "UPDATE markets SET maker_fee_ppm = maker_fee_ppm + 10 WHERE id = 2");
+    }
+    cr_expect_eq(ask(world, "SELECT count(*) FROM outbox WHERE topic = 'markets.v1'"), 3);
+    cr_expect_eq(ask(world, "SELECT fee_ceiling_ppm FROM markets WHERE id = 2"), 2000);
+}
