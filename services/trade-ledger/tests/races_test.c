@@ -99,6 +99,67 @@ Test(races, a_thousand_concurrent_duplicates_of_a_first_top_up_make_one_account_
     check_invariants(world);
 }
 
+/* ---- Two that share no account, so that no lock makes one wait for the other ---- */
+
+struct latecomer {
+    struct pg *pg;
+    struct ask ask;
+    struct answer answer;
+    bool done;
+};
+
+static void *come_late(void *context)
+{
+    struct latecomer *late = context;
+    struct outbox *outbox = outbox_new();
+    late->done = command_batch(late->pg, outbox, &late->ask, &late->answer, 1);
+    outbox_free(outbox);
+    return NULL;
+}
+
+/* A buy is stored but not committed when a sell of the same user comes in on another connection. */
+static struct answer sell_during_buy(
+    struct world *world, const char *buy_key, const char *buy, const char *sell_key, const char *sell)
+{
+    struct error e = { 0 };
+    pthread_t thread;
+    struct latecomer late = { .pg = world_connect(world), .ask = { 7, "POST", "/orders", NULL, sell_key, sell, NULL } };
+    struct http_call call = { .request = { .method = "POST",
+                                  .path = "/orders",
+                                  .query = "",
+                                  .idempotency_key = buy_key,
+                                  .json = json_loads(buy, 0, NULL),
+                                  .claims.user_id = 7 } };
+    struct http_call *calls[] = { &call };
+    cr_assert(
+        pg_begin(world->pg, &e) && http_commands(world->pg, world->outbox, calls, 1, &e) && pg_wait(world->pg, &e),
+        "%s", e.message);
+    cr_assert_eq(call.reply.status, 201);
+    pthread_create(&thread, NULL, come_late, &late);
+    usleep(300000);
+    cr_assert(outbox_write(world->outbox, world->pg, &e) && pg_commit(world->pg, &e), "%s", e.message);
+    pthread_join(thread, NULL);
+    cr_assert(late.done);
+    return late.answer;
+}
+
+#define PLACE(side, more)                                                                                              \
+    "{\"symbol\":\"BTC-USD\",\"side\":\"" side "\",\"type\":\"limit\",\"price\":\"10\",\"quantity\":\"1\"" more "}"
+
+Test(races, a_key_or_client_order_id_claimed_by_an_uncommitted_request_is_not_claimed_again, .timeout = 100)
+{
+    struct world *world = world_new();
+    cr_assert_eq(top_up(world, 7, "usd", "{\"currency\":\"USD\",\"amount\":\"100\"}").status, 201);
+    cr_assert_eq(top_up(world, 7, "btc", "{\"currency\":\"BTC\",\"amount\":\"100\"}").status, 201);
+    struct answer same_key = sell_during_buy(world, "k", PLACE("buy", ""), "k", PLACE("sell", ""));
+    cr_expect(same_key.status == 422 && strcmp(same_key.problem, "idempotency-key-reused") == 0, "%d", same_key.status);
+    struct answer same_id = sell_during_buy(
+        world, "a", PLACE("buy", ",\"client_order_id\":\"mine\""), "b", PLACE("sell", ",\"client_order_id\":\"mine\""));
+    cr_expect(same_id.status == 409 && strcmp(same_id.problem, "client-order-id-reused") == 0, "%d", same_id.status);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM orders"), 2);
+    check_invariants(world);
+}
+
 /* ---- Random commands of many users from many connections, some of which are cut off ---- */
 
 struct mixer {
