@@ -114,11 +114,17 @@ static bool topic_bounds(
     const struct position_topic *topic, uint32_t timeout_ms, int64_t *ret_begin, int64_t *ret_end, struct error *e)
 {
     CLEANUP(kafka_destroy) rd_kafka_t *reader = NULL;
+    int64_t deadline_us = monotonic_us() + (int64_t)timeout_ms * 1000;
     rd_kafka_resp_err_t code;
 
     if (!reader_open(topic, "read_uncommitted", &reader, e))
         return false;
-    code = rd_kafka_query_watermark_offsets(reader, topic->name, topic->partition, ret_begin, ret_end, (int)timeout_ms);
+    do { /* just after the topic was created, or while its leader moves, the answer is "not leader" */
+        code = rd_kafka_query_watermark_offsets(
+            reader, topic->name, topic->partition, ret_begin, ret_end, (int)timeout_ms);
+        if (code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
+            rd_kafka_poll(reader, POLL_MS);
+    } while (code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION && monotonic_us() < deadline_us);
     return code ? kafka_error(code, "end of the position topic", e) : true;
 }
 

@@ -51,7 +51,9 @@ struct source {
 
 static bool source_lost(struct source *source, const char *what, struct error *e)
 {
-    return error_set(e, ERROR_TRANSIENT, "%s: %.120s", what, PQerrorMessage(source->conn));
+    const char *why = PQerrorMessage(source->conn);
+
+    return error_set(e, ERROR_TRANSIENT, "%s: %.*s", what, (int)strcspn(why, "\n"), why);
 }
 
 static void pg_result_clear(PGresult *result)

@@ -1,0 +1,396 @@
+/* The relay's promise, on real Postgres and real Kafka: each committed row once, of each key in order, whatever dies
+ * when. */
+#include "cleanup.h"
+#include "rig.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const char topic[] = "orders.accepted.v1";
+
+static void sleep_ms(long ms)
+{
+    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+}
+
+static size_t count_events(struct rig *rig, size_t expected, int timeout_s)
+{
+    size_t count;
+
+    xfree(rig_read(rig, expected, timeout_s, &count));
+    return count;
+}
+
+/* The events of `topic` so far, as "a:1 b:1 …". */
+static void expect_order(struct rig *rig, const char *expected, size_t count)
+{
+    char text[4096] = "";
+    size_t read, len = 0;
+    struct rig_event *events = rig_read(rig, count, 10, &read);
+
+    for (size_t i = 0; i < read; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i ? " " : "", events[i].payload);
+    cr_assert_str_eq(text, expected);
+    xfree(events);
+}
+
+Test(relay, publishes_each_row_once_and_each_key_in_order)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig_insert_many(&rig, 2000, 2000); /* a backlog */
+    rig_start_relay(&rig, &relay);
+    rig_insert_many(&rig, 300, 1);
+    rig_insert_many(&rig, 3000, 250);
+    rig_expect_published(&rig, 30);
+    rig_stop_relay(&relay);
+    rig_expect_published(&rig, 10);
+}
+
+Test(relay, an_event_carries_the_headers_of_cloudevents)
+{
+    static const char traceparent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    struct rig rig;
+    struct rig_relay relay;
+    size_t count;
+    struct rig_event *events;
+
+    rig_open(&rig);
+    rig_start_relay(&rig, &relay);
+    rig_sql(rig.pg,
+        "INSERT INTO outbox (topic, key, type, payload, traceparent, headers, created_at) VALUES ('%s', 'k', "
+        "'penstock.orders.v1.OrderAccepted', '\\x0801', '%s', '{reason,late,empty,\"\"}', '2026-01-02 "
+        "03:04:05.000678Z')",
+        topic, traceparent);
+    events = rig_read(&rig, 1, 20, &count);
+    rig_stop_relay(&relay);
+    cr_assert_eq(count, 1);
+    cr_expect_str_eq(events[0].headers,
+        "ce_specversion=1.0 ce_id=trade-ledger-1 ce_source=/penstock/trade-ledger "
+        "ce_type=penstock.orders.v1.OrderAccepted ce_time=2026-01-02T03:04:05.000678Z "
+        "content-type=application/protobuf "
+        "traceparent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 reason=late empty= ");
+    xfree(events);
+}
+
+/* A takes its transaction number, then waits for a row that B holds; B writes its event and commits; then A writes its
+ * own. An xid horizon publishes A first, or waits for A; a snapshot does neither. */
+Test(relay, a_transaction_that_waited_for_a_lock_comes_after_the_one_it_waited_for)
+{
+    for (int running = 0; running < 2; running++) {
+        struct rig rig;
+        struct rig_relay relay;
+
+        rig_open(&rig);
+        PGconn *a = rig_connect(rig.database.admin_url), *b = rig_connect(rig.database.admin_url);
+        rig_sql(rig.pg, "CREATE TABLE contended AS SELECT 0 AS n");
+        if (running) {
+            rig_start_relay(&rig, &relay);
+            rig_wait_state(&relay, RELAY_ACTIVE, 20);
+        }
+        rig_sql(a, "BEGIN");
+        rig_sql(a, "SELECT pg_current_xact_id()");
+        rig_sql(b, "BEGIN");
+        rig_sql(b, "UPDATE contended SET n = n + 1");
+        cr_assert(PQsendQuery(a, "UPDATE contended SET n = n + 1")); /* waits */
+        rig_insert(b, topic, "k", 1);
+        sleep_ms(50);
+        rig_sql(b, "COMMIT");
+        PQclear(PQgetResult(a));
+        cr_assert_null(PQgetResult(a));
+        if (running)
+            expect_order(&rig, "k:1", 1); /* not held up by A */
+        rig_insert(a, topic, "k", 2);
+        rig_sql(a, "COMMIT");
+        if (!running)
+            rig_start_relay(&rig, &relay);
+        expect_order(&rig, "k:1 k:2", 2);
+        rig_stop_relay(&relay);
+    }
+}
+
+Test(relay, a_long_transaction_delays_only_its_own_rows)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig_start_relay(&rig, &relay);
+    PGconn *slow = rig_connect(rig.database.admin_url);
+    rig_sql(slow, "BEGIN");
+    rig_insert(slow, topic, "slow", 1);
+    for (int i = 1; i <= 3; i++)
+        rig_insert(rig.pg, topic, "k", i);
+    expect_order(&rig, "k:1 k:2 k:3", 3);
+    rig_insert(slow, topic, "slow", 2);
+    rig_sql(slow, "COMMIT");
+    cr_assert_eq(count_events(&rig, 5, 10), 5);
+    rig_stop_relay(&relay);
+    cr_assert_eq(count_events(&rig, 5, 10), 5);
+}
+
+Test(relay, rows_of_a_rolled_back_transaction_never_appear)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig_start_relay(&rig, &relay);
+    rig_sql(rig.pg, "BEGIN");
+    rig_insert(rig.pg, topic, "k", 1);
+    rig_sql(rig.pg, "ROLLBACK");
+    rig_insert(rig.pg, topic, "k", 2);
+    expect_order(&rig, "k:2", 1);
+    rig_stop_relay(&relay);
+}
+
+/* Committed at random by four sessions at once, some transactions long, some rolled back. */
+Test(relay, concurrent_transactions_lose_nothing)
+{
+    enum { SESSIONS = 4, STEPS = 1500 };
+    unsigned seed = (unsigned)support_random();
+    struct rig rig;
+    struct rig_relay relay;
+    PGconn *sessions[SESSIONS];
+    bool open[SESSIONS] = { 0 };
+
+    printf("seed %u\n", seed);
+    rig_open(&rig);
+    rig_start_relay(&rig, &relay);
+    for (int i = 0; i < SESSIONS; i++)
+        sessions[i] = rig_connect(rig.database.admin_url);
+    for (int step = 0; step < STEPS; step++) {
+        int i = rand_r(&seed) % SESSIONS, what = rand_r(&seed) % 10;
+        char key[16];
+
+        snprintf(key, sizeof key, "s%d", i); /* a key is written by one transaction at a time, as rows are locked */
+        if (!open[i])
+            rig_sql(sessions[i], "BEGIN");
+        open[i] = true;
+        if (what < 7)
+            rig_insert(sessions[i], topic, key, step);
+        else
+            rig_sql(sessions[i], what < 9 ? "COMMIT" : "ROLLBACK");
+        open[i] = what < 7;
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        rig_sql(sessions[i], "COMMIT");
+    rig_expect_published(&rig, 30);
+    rig_stop_relay(&relay);
+}
+
+static void crash_at(const char *point)
+{
+    struct rig rig;
+    char visit[64];
+
+    rig_open(&rig);
+    rig.options.transaction_us = 0; /* a Kafka transaction for each page: many to a round */
+    rig_insert_many(&rig, 3000, 3000);
+    for (int nth = 1; nth <= 4; nth++) { /* each start comes a few steps further and dies */
+        snprintf(visit, sizeof visit, "%s:%d", point, nth);
+        rig_wait_killed(rig_fork_relay(&rig, visit), 30);
+        rig_insert_many(&rig, 100, 10);
+    }
+    pid_t pid = rig_fork_relay(&rig, NULL);
+    rig_expect_published(&rig, 60);
+    rig_kill(pid, SIGTERM);
+    rig_expect_published(&rig, 10);
+}
+
+Test(relay, killed_after_reading_a_page_loses_and_repeats_nothing, .timeout = 110)
+{
+    crash_at("relay.read");
+}
+
+Test(relay, killed_after_producing_loses_and_repeats_nothing, .timeout = 110)
+{
+    crash_at("relay.produced");
+}
+
+Test(relay, killed_between_the_last_delivery_report_and_the_commit_loses_and_repeats_nothing, .timeout = 110)
+{
+    crash_at("relay.delivered");
+}
+
+Test(relay, killed_after_a_commit_loses_and_repeats_nothing, .timeout = 110)
+{
+    crash_at("relay.committed");
+}
+
+Test(relay, a_second_relay_waits_and_takes_over_from_a_killed_one_within_three_seconds)
+{
+    struct rig rig;
+    struct rig_relay second;
+    pid_t first;
+
+    rig_open(&rig);
+    first = rig_fork_relay(&rig, NULL);
+    rig_insert_many(&rig, 500, 100);
+    rig_expect_published(&rig, 30);
+    rig_start_relay(&rig, &second);
+    sleep_ms(1000);
+    rig_wait_state(&second, RELAY_STANDBY, 1);
+    rig_insert_many(&rig, 500, 100);
+    rig_kill(first, SIGKILL);
+    rig_wait_state(&second, RELAY_ACTIVE, 3);
+    rig_expect_published(&rig, 30);
+    rig_stop_relay(&second);
+}
+
+/* The zombie: stopped with rows in hand, it wakes after another relay has published them. */
+Test(relay, a_paused_relay_is_taken_over_and_publishes_nothing_when_it_wakes)
+{
+    struct rig rig;
+    struct rig_relay second;
+    pid_t first;
+
+    rig_open(&rig);
+    rig.options.transaction_us = 1000000;
+    rig_insert_many(&rig, 100000, 100000);
+    first = rig_fork_relay(&rig, NULL);
+    while (rig_number(rig.pg, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%bytes_before%' AND "
+                              "application_name = 'outbox-relay'") == 0)
+        sleep_ms(2);
+    sleep_ms(50); /* in the middle of its first transaction */
+    rig_kill(first, SIGSTOP);
+    rig_start_relay(&rig, &second);
+    rig_wait_state(&second, RELAY_ACTIVE, 4);
+    rig_kill(first, SIGCONT);
+    rig_expect_published(&rig, 60);
+    rig_wait_state(&second, RELAY_ACTIVE, 1);
+    rig_kill(first, SIGTERM);
+    rig_stop_relay(&second);
+    rig_expect_published(&rig, 10);
+}
+
+Test(relay, goes_on_when_postgres_cuts_its_sessions)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig_start_relay(&rig, &relay);
+    for (int i = 0; i < 6; i++) {
+        rig_insert_many(&rig, 500, 100);
+        rig_sql(rig.pg, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
+                        "application_name LIKE 'outbox-relay%%' AND random() < 0.7");
+        sleep_ms(100);
+    }
+    rig_expect_published(&rig, 30);
+    rig_stop_relay(&relay);
+}
+
+Test(relay, clean_up_deletes_what_is_published_and_nothing_else)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig.options.cleanup = true;
+    rig_start_relay(&rig, &relay);
+    PGconn *slow = rig_connect(rig.database.admin_url);
+    rig_sql(slow, "BEGIN");
+    rig_insert(slow, topic, "slow", 1); /* the lowest id, the last commit */
+    rig_insert_many(&rig, 5000, 500);
+    for (int i = 0; i < 200 && rig_number(rig.pg, "SELECT count(*) FROM outbox") > 0; i++)
+        sleep_ms(50);
+    cr_assert_eq(rig_number(rig.pg, "SELECT count(*) FROM outbox"), 0);
+    rig_sql(slow, "COMMIT");
+    cr_assert_eq(count_events(&rig, 5001, 20), 5001);
+    rig_stop_relay(&relay);
+}
+
+/* `before` was taken while a transaction ran; it has committed since, its row is waiting to be published. */
+Test(relay, clean_up_leaves_a_row_that_its_snapshot_does_not_see)
+{
+    struct rig rig;
+    struct cleanup cleanup;
+    struct snapshot before;
+    struct error e = { 0 };
+    CLEANUP(pg_free) struct pg *pg = NULL;
+    PGresult *present;
+    bool more;
+
+    rig_open(&rig);
+    PGconn *slow = rig_connect(rig.database.admin_url);
+    rig_sql(slow, "BEGIN");
+    rig_insert(slow, topic, "slow", 1);
+    rig_insert_many(&rig, 10, 10);
+    present = PQexec(rig.pg, "SELECT pg_current_snapshot()");
+    cr_assert(snapshot_parse(PQgetvalue(present, 0, 0), &before, &e), "%s", e.message);
+    PQclear(present);
+    rig_sql(slow, "COMMIT");
+    rig_insert_many(&rig, 1, 1);
+
+    cr_assert(pg_open(&(struct pg_options){ .dsn = rig.database.relay_url }, &pg, &e), "%s", e.message);
+    cleanup_init(&cleanup, 0);
+    cleanup_published(&cleanup, &before, 1);
+    cr_assert(cleanup_step(&cleanup, pg, 1, &more, &e), "%s", e.message);
+    cr_expect_eq(cleanup.deleted_rows, 10);
+    cr_expect_eq(rig_number(rig.pg, "SELECT count(*) FROM outbox"), 2);
+    cr_expect_eq(rig_number(rig.pg, "SELECT count(*) FROM outbox WHERE key = 'slow'"), 1);
+    cleanup_release(&cleanup);
+    snapshot_release(&before);
+}
+
+Test(relay, clean_up_of_a_relay_that_never_commits_deletes_nothing)
+{
+    struct rig rig;
+
+    rig_open(&rig);
+    rig.options.cleanup = true;
+    rig_insert_many(&rig, 1000, 1000);
+    for (int i = 0; i < 3; i++)
+        rig_wait_killed(rig_fork_relay(&rig, "relay.delivered"), 30);
+    cr_assert_eq(rig_number(rig.pg, "SELECT count(*) FROM outbox"), 1000);
+}
+
+Test(relay, another_database_under_the_same_name_is_refused_until_a_reset_is_asked_for)
+{
+    struct rig rig;
+    struct rig_relay relay;
+    struct relay_status status;
+
+    rig_open(&rig);
+    rig_insert_many(&rig, 100, 100);
+    rig_start_relay(&rig, &relay);
+    rig_expect_published(&rig, 20);
+    rig_stop_relay(&relay);
+
+    rig_store_position(&rig, 12345); /* made on another Postgres */
+    rig_insert_many(&rig, 100, 100);
+    rig_start_relay(&rig, &relay);
+    rig_wait_state(&relay, RELAY_BACKING_OFF, 20);
+    relay_get_status(relay.relay, &status);
+    cr_expect_not_null(strstr(status.trouble, "another Postgres"), "%s", status.trouble);
+    rig_stop_relay(&relay);
+    cr_assert_eq(count_events(&rig, 100, 10), 100);
+
+    rig.options.reset = true;
+    rig_start_relay(&rig, &relay);
+    cr_assert_eq(count_events(&rig, 300, 20), 300); /* anew: all rows of this database */
+    rig_stop_relay(&relay);
+}
+
+Test(relay, large_rows_come_in_pages_of_bounded_bytes)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig.options.page_bytes = 100000;
+    rig_sql(rig.pg,
+        "INSERT INTO outbox (topic, key, type, payload) SELECT '%s', 'k', 't', convert_to(repeat('x', n), 'UTF8') "
+        "FROM unnest('{1,99998,1,1,100000,100001,500000,1,900000}'::int[]) AS n",
+        topic);
+    rig_start_relay(&rig, &relay);
+    cr_assert_eq(count_events(&rig, 9, 20), 9);
+    rig_stop_relay(&relay);
+}
