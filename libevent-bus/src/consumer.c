@@ -131,6 +131,19 @@ static void meet_error(struct consumer *consumer, const rd_kafka_message_t *mess
     consumer_tell_error(consumer, &e);
 }
 
+/* The client's own troubles, mostly brokers that are away. librdkafka goes on trying by itself. */
+static void client_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct consumer *consumer = opaque;
+    struct error e = { 0 };
+    (void)rk;
+    kafka_error((rd_kafka_resp_err_t)code, reason, &e);
+    if (error_is(&e, ERROR_FATAL))
+        consumer->fatal = e;
+    else
+        consumer_tell_error(consumer, &e);
+}
+
 static void meet_end(struct consumer *consumer, const rd_kafka_message_t *message)
 {
     struct partition *partition = position_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
@@ -333,6 +346,7 @@ static bool configure(struct consumer *consumer, rd_kafka_conf_t *conf, struct e
     }
     rd_kafka_conf_set_opaque(conf, consumer);
     rd_kafka_conf_set_rebalance_cb(conf, rebalance);
+    rd_kafka_conf_set_error_cb(conf, client_error);
     return true;
 }
 
