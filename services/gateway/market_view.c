@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SIDE_BUY = PENSTOCK__ORDERS__V1__SIDE__SIDE_BUY, SIDE_SELL = PENSTOCK__ORDERS__V1__SIDE__SIDE_SELL };
@@ -215,6 +216,13 @@ static bool apply_book(struct market_view *view, const Penstock__MarketData__V1_
     return true;
 }
 
+/* A 64-bit integer as JSON carries it: a string. 0 if it is none. */
+static int64_t number(const json_t *object, const char *field)
+{
+    const char *text = json_string_value(json_object_get(object, field));
+    return text ? strtoll(text, NULL, 10) : 0;
+}
+
 static bool load_side(struct ladder *ladder, bool best_high, const json_t *levels, const char *field, struct error *e)
 {
     size_t i;
@@ -232,9 +240,8 @@ static bool load_side(struct ladder *ladder, bool best_high, const json_t *level
 
 bool market_view_load_book(struct market_view *view, const char *symbol, const json_t *snapshot, struct error *e)
 {
-    const json_t *book_seq = json_object_get(snapshot, "book_seq");
     const json_t *bids = json_object_get(snapshot, "bids"), *asks = json_object_get(snapshot, "asks");
-    if (!json_is_integer(book_seq) || !json_is_array(bids) || !json_is_array(asks))
+    if (!json_is_string(json_object_get(snapshot, "book_seq")) || !json_is_array(bids) || !json_is_array(asks))
         return error_set(e, ERROR_INVALID, "the engine's snapshot lacks book_seq, bids or asks");
     pthread_mutex_lock(&view->lock);
     struct market *market = find_configured(view, symbol, e);
@@ -310,8 +317,7 @@ static json_t *price_json(const struct market *market, int64_t price_ticks)
 static json_t *quantity_json(const struct market *market, int64_t quantity_lots)
 {
     char text[DECIMAL_TEXT_MAX];
-    return json_string(
-        decimal_format(quantity_lots * market->lot_minor, market->lot_decimals, market->lot_decimals, text));
+    return json_string(decimal_format(quantity_lots * market->lot_minor, market->lot_decimals, 0, text));
 }
 
 static json_t *side_json(const struct market *market, const struct ladder *ladder, size_t depth)

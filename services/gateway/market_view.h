@@ -27,8 +27,8 @@ DEFINE_CLEANUP(struct market_view *, market_view_free)
 MUST_CHECK bool market_view_apply(struct market_view *view, const struct event *event, struct error *e);
 
 /* Replaces the book of `symbol` by the engine's snapshot
- * {"book_seq":N,"bids":[[price_ticks,quantity_lots,orders],…],"asks":[…]} (integers), unless the book is already at N
- * or beyond. */
+ * {"book_seq":"N","bids":[{"price_ticks":"…","quantity_lots":"…","orders":n},…],"asks":[…]}, unless the book is already
+ * at N or beyond. */
 MUST_CHECK bool market_view_load_book(
     struct market_view *view, const char *symbol, const json_t *snapshot, struct error *e);
 

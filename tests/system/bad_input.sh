@@ -36,7 +36,7 @@ unknown type|.type="magic"|422|unknown-value|type
 unknown time in force|.time_in_force="DAY"|422|unknown-value|time_in_force
 more than there is|.quantity="100"|422|insufficient-funds|quantity
 CASES
-expect 'not enough funds says what is available' 1000.00000000 "$(jq -r .available <<<"$reply")"
+expect 'not enough funds says what is available' 1000 "$(jq -r .available <<<"$reply")"
 
 api POST /api/orders '{"symbol":' "$(new_key)"
 refused 'broken JSON' 400 malformed-json ''

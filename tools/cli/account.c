@@ -176,7 +176,7 @@ int cmd_topup(struct cli *cli, int argc, char **argv)
     else
         printf("topped up %s %s; available %s\n", json_string_value(json_object_get(json, "amount")),
             json_string_value(json_object_get(json, "currency")),
-            json_string_value(json_object_get(json, "available")));
+            json_string_value(json_object_get(json_object_get(json, "balance"), "available")));
     json_decref(json);
     return CLI_OK;
 }

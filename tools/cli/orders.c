@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char *const order_columns[] = { "order_id", "symbol", "side", "type", "time_in_force", "price", "quantity",
-    "filled", "status", "client_order_id", NULL };
+    "filled_quantity", "status", "client_order_id", NULL };
 
 static const char *text(const json_t *json, const char *field)
 {

@@ -72,6 +72,13 @@ static size_t collect(char *data, size_t size, size_t count, void *context)
     return fwrite(data, size, count, out);
 }
 
+/* A 64-bit integer as JSON carries it: a string. 0 if it is none. */
+static int64_t number(const json_t *object, const char *field)
+{
+    const char *text = json_string_value(json_object_get(object, field));
+    return text ? strtoll(text, NULL, 10) : 0;
+}
+
 static bool fetch_engine(struct verify *v, const char *symbol, struct error *e)
 {
     CLEANUP(xfree) char *url = xasprintf("%s/internal/markets/%s/orders", v->engine_url, symbol);
@@ -217,8 +224,8 @@ static bool compare_book(struct verify *v, const char *symbol, const json_t *ans
     const json_t *row, *orders = json_object_get(answer, "orders");
     json_array_foreach(orders, i, row)
     {
-        uint64_t id = strtoull(json_string_value(json_object_get(row, "order_id")), NULL, 10);
-        int64_t lots = json_integer_value(json_object_get(row, "open_lots"));
+        uint64_t id = (uint64_t)number(row, "order_id");
+        int64_t lots = number(row, "remaining_lots");
         const struct log_order *order = log_state_order(v->state, id);
         if (!order || !order->resting || order->resting_lots != lots || strcmp(order->symbol, symbol) != 0)
             return error_set(e, ERROR_REFUSED, "order %llu rests with %lld lots in the engine, %lld by the log",

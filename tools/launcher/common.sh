@@ -114,6 +114,7 @@ make_home() {
     own "$home" "$log"
     private_folder "$run"
     private_folder "$secrets"
+    private_folder "$home/engine"
 }
 
 # For a URL.

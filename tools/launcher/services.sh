@@ -46,10 +46,13 @@ service_environment() {
     case $1 in
     identity)
         environment=(IDENTITY_POSTGRES_URL_FILE="$secrets/identity.url" IDENTITY_SIGNING_KEY_PATH="$secrets/identity-key.pem") ;;
-    trade-ledger) environment=(TRADE_LEDGER_POSTGRES_URL_FILE="$secrets/trade-ledger.url") ;;
+    trade-ledger) environment=(TRADE_LEDGER_POSTGRES_URL_FILE="$secrets/trade-ledger.url" "FUNDING_MODE=${FUNDING_MODE:-sandbox}") ;;
     outbox-relay)
         environment=("OUTBOX_RELAY_SOURCES=identity,trade-ledger" RELAY_IDENTITY_POSTGRES_URL_FILE="$secrets/relay-identity.url"
             RELAY_TRADE_LEDGER_POSTGRES_URL_FILE="$secrets/relay-trade-ledger.url") ;;
+    matching-engine)
+        environment=(MATCHING_ENGINE_DATA_DIR="$home/engine"
+            MATCHING_ENGINE_SESSION_TIMEOUT_MS="${MATCHING_ENGINE_SESSION_TIMEOUT_MS:-2000}") ;; # a killed engine is back soon
     *) environment=() ;;
     esac
 }

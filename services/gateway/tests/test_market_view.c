@@ -87,7 +87,8 @@ Test(market_view, a_gap_makes_the_book_ask_for_a_snapshot_and_the_snapshot_heals
     cr_assert_null(market_view_book(view, "BTC-USD", 10, &e));
     cr_assert_eq(e.kind, ERROR_TRANSIENT);
     cr_assert_str_eq(e.problem, "book-not-current");
-    json_t *snapshot = json_pack("{s:i, s:[[i,i,i]], s:[]}", "book_seq", 4, "bids", 110, 3, 1, "asks");
+    json_t *snapshot = json_pack("{s:s, s:[{s:s, s:s, s:i}], s:[]}", "book_seq", "4", "bids", "price_ticks", "110",
+        "quantity_lots", "3", "orders", 1, "asks");
     cr_assert(market_view_load_book(view, "BTC-USD", snapshot, &e), "%s", e.message);
     cr_assert(change(view, 4, BUY, 999, 1), "what the snapshot holds already is passed over");
     cr_assert(change(view, 5, BUY, 111, 2));
@@ -105,7 +106,7 @@ Test(market_view, a_stale_snapshot_does_not_turn_the_book_back)
     CLEANUP(market_view_free) struct market_view *view = view_with_market();
     cr_assert(change(view, 1, BUY, 100, 5));
     cr_assert(change(view, 2, BUY, 101, 5));
-    json_t *snapshot = json_pack("{s:i, s:[], s:[]}", "book_seq", 1, "bids", "asks");
+    json_t *snapshot = json_pack("{s:s, s:[], s:[]}", "book_seq", "1", "bids", "asks");
     cr_assert(market_view_load_book(view, "BTC-USD", snapshot, &e));
     json_t *book = market_view_book(view, "BTC-USD", 10, &e);
     cr_assert_eq(json_array_size(json_object_get(book, "bids")), 2);
