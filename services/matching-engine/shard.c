@@ -64,8 +64,7 @@ struct shard {
 
 static void count(const char *name, const char *help, uint64_t n)
 {
-    if (n > 0)
-        metric_add(metric_counter(name, "", help), n);
+    metric_add(metric_counter(name, "", help), n);
 }
 
 static void gauge(const struct shard *shard, const char *name, const char *help, double value)
