@@ -230,8 +230,9 @@ static bool load_side(struct ladder *ladder, bool best_high, const json_t *level
     ladder->count = 0;
     json_array_foreach(levels, i, row)
     {
-        struct level level = { json_integer_value(json_array_get(row, 0)), json_integer_value(json_array_get(row, 1)),
-            (uint32_t)json_integer_value(json_array_get(row, 2)) };
+        struct level level = { .price_ticks = number(row, "price_ticks"),
+            .quantity_lots = number(row, "quantity_lots"),
+            .orders = (uint32_t)json_integer_value(json_object_get(row, "orders")) };
         if (level.price_ticks <= 0 || level.quantity_lots <= 0 || !ladder_set(ladder, best_high, level))
             return error_field(e, ERROR_INVALID, "", field, "the engine's snapshot has a bad level");
     }
@@ -246,7 +247,7 @@ bool market_view_load_book(struct market_view *view, const char *symbol, const j
     pthread_mutex_lock(&view->lock);
     struct market *market = find_configured(view, symbol, e);
     bool ok = market;
-    uint64_t at = (uint64_t)json_integer_value(book_seq);
+    uint64_t at = (uint64_t)number(snapshot, "book_seq");
     if (ok && !(market->current && market->book_seq >= at)) {
         market->current = false;
         ok = load_side(&market->bids, true, bids, "bids", e) && load_side(&market->asks, false, asks, "asks", e);

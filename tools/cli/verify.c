@@ -102,7 +102,7 @@ static bool fetch_engine(struct verify *v, const char *symbol, struct error *e)
         return error_set(e, ERROR_TRANSIENT, "the engine's book of %s cannot be had: %s (%ld)", symbol,
             curl_easy_strerror(code), status);
     json_object_set_new(v->engine, symbol, json);
-    log_state_market(v->state, symbol)->engine_seq = (uint64_t)json_integer_value(json_object_get(json, "seq"));
+    log_state_market(v->state, symbol)->engine_seq = (uint64_t)number(json, "seq");
     return true;
 }
 
