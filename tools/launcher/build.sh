@@ -6,8 +6,8 @@ build=${PENSTOCK_BUILD:-$root/build}
 built() {
     case $1 in
     outbox-relay) printf %s "$build/outbox-relay/outbox-relay" ;;
-    penstock-cli) printf %s "$build/tools/cli/$1" ;;
-    penstock-*) printf %s "$build/tools/$1" ;;
+    penstock-cli) printf %s "$build/tools/cli/penstock-cli" ;;
+    penstock-topics) printf %s "$build/tools/penstock-topics" ;;
     *) printf %s "$build/services/$1/penstock-$1" ;;
     esac
 }

@@ -37,10 +37,11 @@ step() {
     printf '%s\n' "$(seconds_since "$begin")" >&2
 }
 
+# The last lines of a log, of the last step that wrote to it.
 show_end() {
     [ -s "$1" ] || return 0
     say "  ---- the end of $1"
-    tail -n 20 "$1" | sed 's/^/  | /' >&2
+    awk '/^== / { text = "" } { text = text $0 "\n" } END { printf "%s", text }' "$1" | tail -n 20 | sed 's/^/  | /' >&2
 }
 
 seconds_since() {

@@ -49,15 +49,16 @@ start_services() {
     done
 }
 
+# Asked twice: a service can fail on what only comes after its door is open.
 await_services() {
     local name
-    for name in "${services[@]}"; do
+    for name in "${services[@]}" "${services[@]}"; do
         wait_for "$name" 60 is_healthy "$name"
     done
 }
 
 start_demo() {
-    start_process demo TERM "$(program penstock-cli)" demo run
+    start_process demo TERM "$(program penstock-cli)" demo
 }
 
 print_welcome() {
