@@ -89,7 +89,8 @@ Test(base, memory_of_no_size_is_still_memory)
     memset(none, 1, 100);
 }
 
-/* So that the next test sees malloc() fail under AddressSanitizer too, which by itself would end the process its own way. */
+/* So that the next test sees malloc() fail under AddressSanitizer too, which by itself would end the process its own
+ * way. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
