@@ -44,8 +44,10 @@ static void batch_reset(void *context)
 static void handle_batch(struct worker *worker, struct batch *batch)
 {
     struct error e = { 0 };
-    if (worker_transaction(worker, false, batch_step, batch_reset, batch, &e))
+    if (worker_transaction(worker, false, batch_step, batch_reset, batch, &e)) {
+        crash_point("lane.committed");
         return;
+    }
     /* A refusal belongs to one call. As the answer of a whole batch it is a fault of the handler. */
     if (e.kind != ERROR_TRANSIENT && e.kind != ERROR_FATAL) {
         struct error fault;
