@@ -123,7 +123,7 @@ static bool prepare_cancel(const struct command *command, struct error *e)
     if (cancel->order_id == 0 && cancel->client_order_id[0] == '\0')
         return error_field(e, ERROR_INVALID, "missing-field", "order_id", "order_id or client_order_id is missing");
     if (cancel->order_id > INT64_MAX || strlen(cancel->client_order_id) > CLIENT_ORDER_ID_MAX)
-        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "", "there is no such order");
+        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
     return true;
 }
 

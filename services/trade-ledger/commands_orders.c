@@ -12,9 +12,9 @@ static void insufficient_funds(
 {
     char needed_text[DECIMAL_TEXT_MAX], available_text[DECIMAL_TEXT_MAX];
     command->short_asset = arena_strdup(arena, asset->code);
-    command->available = arena_strdup(arena, decimal_format(available, asset->scale, asset->scale, available_text));
+    command->available = arena_strdup(arena, decimal_format(available, asset->scale, 0, available_text));
     error_field(&command->error, ERROR_REFUSED, "insufficient-funds", "quantity", "%s %s are needed, %s are available",
-        decimal_format(needed, asset->scale, asset->scale, needed_text), asset->code, command->available);
+        decimal_format(needed, asset->scale, 0, needed_text), asset->code, command->available);
 }
 
 static struct order *order_new(struct batch *batch, const struct command *command, const struct order_terms *terms)
@@ -84,12 +84,12 @@ void cancel_order_decide(struct batch *batch, struct outbox *outbox, struct comm
 {
     struct order *order = order_to_cancel(batch, command);
     if (!order) {
-        error_field(&command->error, ERROR_NOT_FOUND, "order-not-found", "", "there is no such order");
+        error_field(&command->error, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
         return;
     }
     command->market = market_by_id(batch->markets, order->market_id);
     if (!order_is_open(order)) {
-        error_field(&command->error, ERROR_CONFLICT, "order-not-open", "", "the order is %s already",
+        error_field(&command->error, ERROR_CONFLICT, "order-not-open", "order_id", "the order is %s already",
             order_status_name((int)order->status));
         return;
     }

@@ -27,7 +27,7 @@ static bool enum_from_json(const json_t *json, const char *field, const struct n
     while (known->name && strcmp(known->name, text) != 0)
         known++;
     *ret_value = known->value;
-    return known->name || error_field(e, ERROR_REFUSED, "unknown-value", field, "%s has an unknown value", field);
+    return known->name || error_field(e, ERROR_INVALID, "unknown-value", field, "%s has an unknown value", field);
 }
 
 static const struct name sides[] = { { "buy", SIDE_BUY }, { "sell", SIDE_SELL }, { NULL, 0 } };
@@ -81,7 +81,7 @@ static bool command_from_request(
         command->cancel = (struct cancel_request){ .client_order_id = "" };
         if (parse_id(request->params[0], "order_id", &command->cancel.order_id, e))
             return true;
-        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "", "there is no such order");
+        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
     }
     command->key = request->idempotency_key;
     if (command->key[0] == '\0')

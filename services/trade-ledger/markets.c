@@ -116,7 +116,6 @@ bool market_units(struct market *market, struct error *e)
         market->tick_units <= 0)
         return contradiction(market, "tick_size is not a positive decimal", e);
     market->tick_scale = tick_scale;
-    market->lot_scale = decimals_of(market->lot_size);
     if (!decimal_parse(market->lot_size, market->base->scale, "lot_size", &lot_minor, &ignored) ||
         lot_minor != market->lot_minor)
         return contradiction(market, "lot_minor is not lot_size in minor units of the base asset", e);

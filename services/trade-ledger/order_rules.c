@@ -39,12 +39,12 @@ bool input_is_clean(const char *text)
 static bool check_enums(const struct order_request *request, struct error *e)
 {
     if (request->side != SIDE_BUY && request->side != SIDE_SELL)
-        return error_field(e, ERROR_REFUSED, "unknown-value", "side", "side must be buy or sell");
+        return error_field(e, ERROR_INVALID, "unknown-value", "side", "side must be buy or sell");
     if (request->type < ORDER_LIMIT || request->type > ORDER_STOP_LIMIT)
-        return error_field(e, ERROR_REFUSED, "unknown-value", "type", "type must be limit, market, stop or stop_limit");
+        return error_field(e, ERROR_INVALID, "unknown-value", "type", "type must be limit, market, stop or stop_limit");
     if (request->time_in_force < TIF_DEFAULT || request->time_in_force > TIF_GTD)
         return error_field(
-            e, ERROR_REFUSED, "unknown-value", "time_in_force", "time_in_force must be GTC, IOC, FOK or GTD");
+            e, ERROR_INVALID, "unknown-value", "time_in_force", "time_in_force must be GTC, IOC, FOK or GTD");
     return true;
 }
 
@@ -82,20 +82,19 @@ bool order_check(const struct order_request *request, struct error *e)
     return true;
 }
 
-/* Text that is no decimal is refused like a decimal that is not allowed: one problem for all that is wrong with a
- * field. */
+/* "-" and digits reads as a number: it is refused for its value, not for its form. */
 static bool decimal_positive(
     const char *text, uint32_t scale, const char *problem, const char *field, int64_t *ret_minor, struct error *e)
 {
-    struct error parse = { 0 };
-    int64_t minor = 0;
+    bool negative = text[0] == '-' && text[1] >= '0' && text[1] <= '9';
+    int64_t minor;
     if (strlen(text) >= DECIMAL_FIELD_MAX)
         return error_field(e, ERROR_REFUSED, problem, field, "%s is out of range", field);
-    if (text[0] == '-')
-        return error_field(e, ERROR_REFUSED, problem, field, "%s must be greater than zero", field);
-    if (!decimal_parse(text, scale, field, &minor, &parse))
-        return error_field(e, ERROR_REFUSED, problem, field, "%s", parse.message);
-    if (minor == 0)
+    if (!decimal_parse(negative ? text + 1 : text, scale, field, &minor, e)) {
+        strncpy(e->problem, problem, sizeof e->problem - 1);
+        return false;
+    }
+    if (negative || minor == 0)
         return error_field(e, ERROR_REFUSED, problem, field, "%s must be greater than zero", field);
     *ret_minor = minor;
     return true;

@@ -27,7 +27,7 @@ struct order_terms {
     int64_t hold_minor; /* what must be set aside */
 };
 
-/* What can be said without knowing the market. Errors: INVALID (missing-field), REFUSED (unknown-value, unsupported,
+/* What can be said without knowing the market. Errors: INVALID (missing-field, unknown-value), REFUSED (unsupported,
  * invalid-price, invalid-client-order-id). */
 MUST_CHECK bool order_check(const struct order_request *request, struct error *e);
 
@@ -36,7 +36,7 @@ MUST_CHECK bool order_check(const struct order_request *request, struct error *e
 MUST_CHECK bool order_terms(const struct order_request *request, const struct market *market, int64_t last_price_ticks,
     struct order_terms *ret_terms, struct error *e);
 
-/* A decimal amount > 0 in the asset's minor units. Errors: REFUSED under `problem`. */
+/* A decimal amount > 0 in the asset's minor units. Errors: INVALID, REFUSED, both under `problem`. */
 MUST_CHECK bool amount_parse(const char *text, const struct asset *asset, const char *problem, const char *field,
     int64_t *ret_minor, struct error *e);
 

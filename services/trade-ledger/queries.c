@@ -79,13 +79,13 @@ bool get_order(
     CLEANUP(pg_result_free) struct pg_result *rows = NULL;
     CLEANUP(arena_free) struct arena *arena = arena_new();
     if (!parse_id(request->params[0], "order_id", &id, e) || id > INT64_MAX)
-        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "", "there is no such order");
+        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
     pg_arg_int64(pg, (int64_t)id);
     pg_arg_int64(pg, (int64_t)request->claims.user_id);
     if (!pg_query(pg, &sql_order_get, &rows, e))
         return false;
     if (pg_rows(rows) == 0)
-        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "", "there is no such order");
+        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
     struct order order;
     store_order_from_row(rows, 0, arena, &order);
     reply->json = view_order(&order, market_by_id(markets.set, order.market_id));
@@ -103,14 +103,14 @@ static bool statuses_from_query(
         for (int i = ORDER_ACCEPTED; i <= ORDER_EXPIRED; i++)
             ret_statuses[count++] = i;
     } else if (!query_get(request->query, "status", name, sizeof name)) {
-        return error_field(e, ERROR_REFUSED, "unknown-value", "status", "there is no such status");
+        return error_field(e, ERROR_INVALID, "unknown-value", "status", "there is no such status");
     } else if (strcmp(name, "open") == 0) {
         ret_statuses[count++] = ORDER_ACCEPTED;
         ret_statuses[count++] = ORDER_PARTIALLY_FILLED;
     } else if (order_status_parse(name, &status)) {
         ret_statuses[count++] = status;
     } else {
-        return error_field(e, ERROR_REFUSED, "unknown-value", "status", "there is no such status");
+        return error_field(e, ERROR_INVALID, "unknown-value", "status", "there is no such status");
     }
     *ret_count = count;
     return true;

@@ -67,14 +67,13 @@ struct asset {
     char code[ASSET_CODE_MAX];
 };
 
-/* What never changes: everything down to lot_size. tick = tick_units × 10^-tick_scale. */
+/* What never changes: everything down to notional_unit_minor. tick = tick_units × 10^-tick_scale. */
 struct market {
     int32_t id;
     char symbol[SYMBOL_MAX];
     const struct asset *base, *quote;
     uint32_t tick_scale;
     int64_t tick_units;
-    uint32_t lot_scale; /* decimals of lot_size, as quantities are shown */
     int64_t lot_minor;
     int64_t notional_unit_minor;
     char tick_size[DECIMAL_FIELD_MAX], lot_size[DECIMAL_FIELD_MAX];

@@ -71,7 +71,7 @@ static json_t *decimal(int64_t minor, unsigned scale, unsigned min_decimals)
 
 json_t *view_amount(const struct asset *asset, int64_t minor)
 {
-    return decimal(minor, asset->scale, asset->scale);
+    return decimal(minor, asset->scale, 0);
 }
 
 /* Neither product overflows: market_units() has checked the market's limits. */
@@ -82,7 +82,7 @@ json_t *view_price(const struct market *market, int64_t price_ticks)
 
 json_t *view_quantity(const struct market *market, int64_t quantity_lots)
 {
-    return decimal(quantity_lots * market->lot_minor, market->base->scale, market->lot_scale);
+    return decimal(quantity_lots * market->lot_minor, market->base->scale, 0);
 }
 
 static void set(json_t *object, const char *name, json_t *value)
@@ -100,8 +100,8 @@ json_t *view_order(const struct order *order, const struct market *market)
     set(json, "type", json_string(name_in(type_names, ARRAY_LEN(type_names), (int)order->type)));
     set(json, order->type == ORDER_MARKET ? "protection_price" : "price", view_price(market, order->price_ticks));
     set(json, "quantity", view_quantity(market, order->quantity_lots));
-    set(json, "filled", view_quantity(market, order->filled_lots));
-    set(json, "remaining", view_quantity(market, order->quantity_lots - order->filled_lots));
+    set(json, "filled_quantity", view_quantity(market, order->filled_lots));
+    set(json, "remaining_quantity", view_quantity(market, order->quantity_lots - order->filled_lots));
     set(json, "time_in_force", json_string(name_in(tif_names, ARRAY_LEN(tif_names), (int)order->time_in_force)));
     set(json, "post_only", json_boolean(order->post_only));
     set(json, "held", view_amount(hold_asset(market, order->side), order->held_minor));
@@ -147,8 +147,7 @@ json_t *view_topup(const struct topup *topup, const struct asset *asset, const s
     set(json, "amount", view_amount(asset, topup->amount));
     if (topup->reference)
         set(json, "reference", json_string(topup->reference));
-    set(json, "available", view_amount(asset, account->available));
-    set(json, "held", view_amount(asset, account->held));
+    set(json, "balance", view_balance(asset, account->available, account->held));
     set(json, "booked_at", view_time(now_us));
     return json;
 }

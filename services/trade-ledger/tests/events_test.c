@@ -183,7 +183,7 @@ Test(postings, executions_and_releases_of_one_batch_move_money_orders_and_the_la
     cr_expect_eq(json_array_size(json_object_get(trades.json, "trades")), 2);
     cr_expect_str_eq(json_string_value(json_object_get(last, "side")), "sell");
     cr_expect_str_eq(json_string_value(json_object_get(last, "liquidity")), "taker");
-    cr_expect_str_eq(json_string_value(json_object_get(last, "fee")), "0.02000000");
+    cr_expect_str_eq(json_string_value(json_object_get(last, "fee")), "0.02");
     check_invariants(world);
 }
 
