@@ -130,7 +130,7 @@ Test(engine_core, sweeps_five_thousand_orders_over_a_hundred_levels)
     char text[64];
     for (int i = 0; i < 5000; i++) {
         snprintf(text, sizeof text, "sell %d u%d 2@%d", i + 1, i % 7 + 1, 1000 + i % 100);
-        script_step(script, &(struct script_step){ text, NULL, NULL });
+        script_command(script, text);
     }
     script_step(script, &(struct script_step){ "buy 9000 u9 10000@1099", NULL, "|" });
     const struct engine_market *market = engine_market_get(script_engine(script), 0);

@@ -184,12 +184,17 @@ static void command(struct script *script, const char *text)
         place(script, text);
 }
 
-void script_step(struct script *script, const struct script_step *step)
+void script_command(struct script *script, const char *text)
 {
     script->records_len = 0;
     script->records[0] = '\0';
-    command(script, step->command);
+    command(script, text);
     engine_flush(script->engine);
+}
+
+void script_step(struct script *script, const struct script_step *step)
+{
+    script_command(script, step->command);
     engine_check(script->engine);
     audit_settled(script->audit);
     write_book(script);

@@ -23,6 +23,7 @@ DEFINE_CLEANUP(struct script *, script_free)
 
 struct engine *script_engine(struct script *script);
 void script_step(struct script *script, const struct script_step *step);
+void script_command(struct script *script, const char *command); /* without the checks of a step: for many */
 
 /* Runs a table that ends with a NULL command on a new engine. */
 void script_run(const struct script_step *steps);
