@@ -174,7 +174,7 @@ Test(server, half_a_request_holds_up_nobody_and_is_cut_off)
         drive_send(body, " ", 1);
         drive_send(head, "x", 1);
         cr_assert_eq(support_http(sample.port, "GET", "/health", "", NULL, NULL), 200);
-        pause_ms(100);
+        pause_ms(600);
     }
     size_t len = drive_read(body, 1, 20000, text);
     drive_summary(body, text, len, summary, sizeof summary);
@@ -346,8 +346,17 @@ Test(server, without_a_database_it_says_so_and_afterwards_works_again)
                                    "'penstock-sample' AND datname = "
                                    "current_database()";
 
-    sample_sql(&sample, kill_all); /* killed only: the next request reconnects */
+    sample_sql(&sample, kill_all); /* killed only: the next request reconnects … */
     cr_expect_eq(drive_post(fd, "/items", "{\"name\":\"killed\"}"), 201);
+
+    /* … and one in the middle of its transaction is tried again. */
+    static const char sleeping[] = "POST /sleep?ms=500 HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+    CLEANUP(xfree) char *text = xmalloc(DRIVE_TEXT_MAX);
+    drive_send(fd, sleeping, strlen(sleeping));
+    pause_ms(200);
+    sample_sql(&sample, kill_all);
+    drive_read(fd, 1, 5000, text);
+    cr_expect_eq(strncmp(text, "HTTP/1.1 200", 12), 0, "%s", text);
 
     set_door(&sample, false);
     sample_sql(&sample, kill_all);
