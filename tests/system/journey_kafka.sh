@@ -5,10 +5,10 @@ system_up
 generated=$PENSTOCK_HOME/generated
 mkdir -p "$generated"
 protoc -I "$root/proto" --python_out="$generated" "$root"/proto/*.proto
-if result=$(KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT "${PENSTOCK_PYTHON:-python3}" "$(dirname "$0")/journey_kafka.py" "$generated" 2>&1); then
+if result=$(KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT "${PENSTOCK_PYTHON:-python3}" "$(dirname "$0")/journey_kafka.py" "$generated" 2>"$PENSTOCK_HOME/python.err"); then
     pass 'a Python client takes part by proto/ and CloudEvents alone'
 else
-    fail 'a Python client takes part by proto/ and CloudEvents alone' "$result"
+    fail 'a Python client takes part by proto/ and CloudEvents alone' "$(cat "$PENSTOCK_HOME/python.err")"
     exit 1
 fi
 field() { jq -c "$1" <<<"$result"; }
