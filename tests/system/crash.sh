@@ -9,6 +9,7 @@ seed=${SEED:-$RANDOM}
 note "seed $seed (SEED=$seed repeats the choice of victims)"
 RANDOM=$seed
 
+[ -x "$PENSTOCK_BUILD/bench/penstock-load" ] || { fail "$PENSTOCK_BUILD/bench/penstock-load is there"; exit 1; }
 pid_of() { sed -n 's/^pid=//p' "$PENSTOCK_HOME/run/$1.state"; }
 kill_hard() { kill -9 "$(pid_of "$1")" 2>/dev/null || true; }
 
@@ -40,6 +41,7 @@ lost() {
 }
 expect 'every order acknowledged with 201 exists' '' "$(lost)"
 note "$(wc -l <"$PENSTOCK_HOME/acked") orders acknowledged, $(psql "$dsn" -Atc 'SELECT count(*) FROM trades') trades"
+expect 'the load had orders acknowledged' true "$([ "$(wc -l <"$PENSTOCK_HOME/acked")" -gt 500 ] && echo true)"
 expect 'the load traded' true "$([ "$(psql "$dsn" -Atc 'SELECT count(*) FROM trades')" -gt 50 ] && echo true)"
 expect 'the ledger sums to zero per asset' '' "$(psql "$dsn" -Atc 'SELECT asset_id, sum(available + held) FROM accounts GROUP BY 1 HAVING sum(available + held) <> 0')"
 twice() { penstock events tail "$1" --from beginning --until-end --json | jq -r '.source + " " + .id' | sort | uniq -d | head -3; }
