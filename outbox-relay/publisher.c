@@ -255,7 +255,7 @@ static bool publisher_topic(
         rd_kafka_topic_t *handle;
 
         if (i == PUBLISHER_TOPICS_MAX)
-            return error_set(e, ERROR_INVALID, "more than %d topics", PUBLISHER_TOPICS_MAX);
+            return error_set(e, ERROR_FATAL, "more than %d topics", PUBLISHER_TOPICS_MAX);
         if (!kafka_topic_name(publisher->kafka, name, full, e))
             return false;
         handle = rd_kafka_topic_new(publisher->producer, full, NULL);

@@ -3,6 +3,7 @@
 #include "lease.h"
 #include "log.h"
 #include "metrics.h"
+#include "parking.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@ enum {
     SLEEP_STEP_US = 50000, /* how late a stop may be noticed */
     LOAD_TIMEOUT_MS = 30000,
     PUMP_EVERY_ROWS = 256,
+    CLOSE_IN_ROWS = 1000,
     NAME_MAX_BYTES = 512,
     LABELS_MAX = 160,
 };
@@ -40,6 +42,11 @@ struct session {
     struct lease *lease;
     struct publisher *publisher;
     struct source *source;
+    struct parking *parking;
+    bool *parked;          /* of the page: which rows are not to be published */
+    size_t passed_rows;    /* published or parked since the last commit */
+    int64_t page_limit;    /* 0: none; else closing in on a row that Kafka refuses */
+    uint64_t refused_id;   /* that row, or one before it */
     uint64_t deleted_rows; /* as counted into the metric */
 };
 
@@ -47,6 +54,8 @@ static void session_release(struct session *session)
 {
     publisher_free(session->publisher);
     source_free(session->source);
+    parking_free(session->parking);
+    xfree(session->parked);
     lease_free(session->lease); /* last: until here nobody else should begin */
 }
 
@@ -238,8 +247,9 @@ static bool relay_open_source(struct relay *relay, struct session *session, stru
         .page_bytes = options->page_bytes,
         .poll_max_us = options->poll_max_us };
 
-    if (!source_open(&source, &session->source, e))
+    if (!source_open(&source, &session->source, e) || !parking_open(options->dsn, &session->parking, e))
         return false;
+    session->parked = xcalloc((size_t)options->page_rows, sizeof *session->parked);
     if (!source_identify(session->source, &relay->committed, e)) {
         if (e->kind != ERROR_FATAL || !options->reset)
             return false;
@@ -276,58 +286,102 @@ static bool relay_commit(struct relay *relay, struct session *session, struct er
     return true;
 }
 
-static bool relay_publish_page(struct session *session, const struct source_page *page, struct error *e)
+static bool relay_publish_page(
+    struct relay *relay, struct session *session, const struct source_page *page, struct error *e)
 {
+    size_t parked;
+
     crash_point("relay.read");
+    if (!parking_filter(session->parking, page, session->parked, &parked, e))
+        return false;
+    metric_add(relay->metrics.parked, parked);
+    if (parked > 0)
+        log_info("source %s: %zu rows parked, flawed or behind parked ones", relay->source_name, parked);
     for (size_t i = 0; i < page->count; i++) {
-        if (page->rows[i].flaw)
-            return error_set(e, ERROR_REFUSED, "row %" PRIu64 ": %s", page->rows[i].id, page->rows[i].flaw);
-        if (!publisher_add(session->publisher, &page->rows[i], e))
+        if (!session->parked[i] && !publisher_add(session->publisher, &page->rows[i], e))
             return false;
         if (i % PUMP_EVERY_ROWS == 0)
             source_pump(session->source);
     }
+    session->passed_rows += page->count;
     return true;
+}
+
+/* Has the row that was refused been passed? Then pages may be as large as usual again. */
+static bool relay_stop_closing_in(struct relay *relay, struct session *session, struct error *e)
+{
+    if (session->page_limit == 0 ||
+        (position_in_round(&relay->committed) && relay->committed.last_id < session->refused_id))
+        return true;
+    session->page_limit = 0;
+    source_limit(session->source, 0);
+    return source_resume(session->source, &relay->committed, e);
 }
 
 /* One page, and a commit when the round is done, the transaction old, or nothing came in its time. */
 static bool relay_step(struct relay *relay, struct session *session, struct error *e)
 {
-    bool open = publisher_count(session->publisher) > 0;
     int64_t left_us = relay->options->transaction_us - publisher_age_us(session->publisher);
     struct source_page page = { 0 };
 
     if (lease_lost(session->lease, e))
         return false;
-    if (!source_next(session->source, open ? (left_us > 0 ? left_us : 0) : IDLE_WAIT_US, &page, e))
+    if (session->passed_rows == 0)
+        left_us = IDLE_WAIT_US;
+    if (!source_next(session->source, left_us > 0 ? left_us : 0, &page, e))
         return false;
-    if (page.count > 0 && !relay_publish_page(session, &page, e))
+    if (page.count > 0 && !relay_publish_page(relay, session, &page, e))
         return false;
-    open = publisher_count(session->publisher) > 0;
-    if (open && (page.round_done || page.count == 0 ||
-                    publisher_age_us(session->publisher) >= relay->options->transaction_us)) {
-        if (!relay_commit(relay, session, e))
+    if (session->passed_rows > 0 && (page.round_done || page.count == 0 || session->page_limit > 0 ||
+                                        publisher_age_us(session->publisher) >= relay->options->transaction_us)) {
+        if (!relay_commit(relay, session, e) || !relay_stop_closing_in(relay, session, e))
             return false;
-        open = false;
+        session->passed_rows = 0;
     }
-    relay_report(relay, session, !open);
+    relay_report(relay, session, session->passed_rows == 0);
     return true;
+}
+
+/* Kafka refused a row of the transaction, which is aborted. Others of its batch may be refused with it, so the culprit
+ * is known only when it was alone: the pages are made smaller until it is, and what comes before it is committed on the
+ * way. */
+static bool relay_refused(struct relay *relay, struct session *session, struct error *e)
+{
+    const struct publisher_refusal refusal = *publisher_refusal(session->publisher);
+    const bool alone = session->page_limit == 1 || refusal.whole_topic;
+
+    if (!relay->options->park)
+        return false;
+    session->refused_id = refusal.row_id;
+    if (!alone)
+        session->page_limit = session->page_limit == 0 ? CLOSE_IN_ROWS : (session->page_limit + 9) / 10;
+    source_limit(session->source, session->page_limit);
+    if (!source_resume(session->source, &relay->committed, e))
+        return false;
+    if (!alone)
+        return true;
+    log_warn("source %s: row %" PRIu64 " is parked: %s", relay->source_name, refusal.row_id, refusal.reason);
+    return parking_park(session->parking, refusal.row_id, refusal.reason, refusal.whole_topic, e);
 }
 
 /* After a step that failed: may the session go on from the last committed position? */
 static bool relay_recover(struct relay *relay, struct session *session, struct error *e)
 {
     struct error again = { 0 };
+    bool refused = e->kind == ERROR_REFUSED;
 
     if (lease_lost(session->lease, &again) || !publisher_usable(session->publisher))
         return false;
     publisher_abort(session->publisher);
-    if (!publisher_usable(session->publisher) || e->kind != ERROR_TRANSIENT ||
-        !source_resume(session->source, &relay->committed, &again))
+    session->passed_rows = 0;
+    if (!publisher_usable(session->publisher))
+        return false;
+    if (refused)
+        return relay_refused(relay, session, e);
+    if (e->kind != ERROR_TRANSIENT || !source_resume(session->source, &relay->committed, &again))
         return false;
     log_warn("source %s: a Kafka transaction was aborted and is repeated: %s", relay->source_name, e->message);
     relay_back_off(relay);
-    error_clear(e);
     return true;
 }
 
@@ -339,10 +393,12 @@ static bool relay_session(struct relay *relay, struct session *session, struct e
     if (!relay_open_publisher(relay, session, e) || !relay_open_source(relay, session, e))
         return false;
     relay_enter(relay, RELAY_ACTIVE, NULL);
-    while (!relay_stopping(relay))
+    while (!relay_stopping(relay)) {
         if (!relay_step(relay, session, e) && !relay_recover(relay, session, e))
             return false;
-    return publisher_count(session->publisher) == 0 || relay_commit(relay, session, e);
+        error_clear(e);
+    }
+    return session->passed_rows == 0 || relay_commit(relay, session, e);
 }
 
 void relay_run(struct relay *relay)

@@ -23,6 +23,7 @@ struct relay_options {
     int64_t lease_stale_us;
     bool cleanup;
     int64_t cleanup_delay_us;
+    bool park;  /* set rows that Kafka refuses aside; else the source stops at them */
     bool reset; /* on a database that the position does not belong to: begin anew instead of refusing */
     bool (*stopping)(void *context); /* any thread */
     void *context;

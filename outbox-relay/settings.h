@@ -12,7 +12,7 @@ struct relay_settings {
     int64_t max_lag_s;
     int64_t transaction_ms, pause_us, transaction_timeout_ms;
     int64_t page_rows, page_bytes, poll_max_ms, queue_kbytes_max;
-    int64_t compression;
+    int64_t compression, on_refusal;
     int64_t lease_ms;
     bool cleanup;
     int64_t cleanup_delay_s;

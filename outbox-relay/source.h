@@ -56,6 +56,9 @@ MUST_CHECK bool source_resume(struct source *source, const struct position *posi
 /* The next rows, waiting for some at most wait_us; count 0 if there are none. The page lasts until the next call. */
 MUST_CHECK bool source_next(struct source *source, int64_t wait_us, struct source_page *ret_page, struct error *e);
 
+/* From the next source_resume() on, pages of at most so many rows; 0: as the options say. */
+void source_limit(struct source *source, int64_t rows);
+
 /* Takes in what the server has sent of the page after this one; now and then while a long page is worked on. */
 void source_pump(struct source *source);
 

@@ -33,6 +33,7 @@ enum source_state {
 struct source {
     PGconn *conn;
     int64_t page_rows, page_bytes, poll_max_us;
+    int64_t page_rows_max; /* as configured */
     enum source_state state;
     struct position at;      /* of what was handed out */
     struct snapshot present; /* the next round's `now`, until it is flushed */
@@ -97,7 +98,7 @@ bool source_open(const struct source_options *options, struct source **ret_sourc
         NULL };
 
     snprintf(connect_timeout_s, sizeof connect_timeout_s, "%d", CONNECT_TIMEOUT_S);
-    source->page_rows = options->page_rows;
+    source->page_rows = source->page_rows_max = options->page_rows;
     source->page_bytes = options->page_bytes;
     source->poll_max_us = options->poll_max_us;
     source->poll_delay_us = POLL_MIN_US;
@@ -188,6 +189,11 @@ bool source_resume(struct source *source, const struct position *position, struc
     source->next_poll_us = 0;
     source->round_left = 0;
     return true;
+}
+
+void source_limit(struct source *source, int64_t rows)
+{
+    source->page_rows = rows > 0 && rows < source->page_rows_max ? rows : source->page_rows_max;
 }
 
 /* ---- Questions ---- */

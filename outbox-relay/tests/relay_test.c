@@ -394,3 +394,101 @@ Test(relay, large_rows_come_in_pages_of_bounded_bytes)
     cr_assert_eq(count_events(&rig, 9, 20), 9);
     rig_stop_relay(&relay);
 }
+
+static void expect_parked(struct rig *rig, const char *expected)
+{
+    PGresult *parked =
+        PQexec(rig->pg, "SELECT coalesce(string_agg(convert_from(key, 'UTF8') || ' ' || left(reason, 12), ', ' "
+                        "ORDER BY id), '') FROM outbox_parked");
+
+    cr_assert_eq(PQresultStatus(parked), PGRES_TUPLES_OK, "%s", PQerrorMessage(rig->pg));
+    cr_assert_str_eq(PQgetvalue(parked, 0, 0), expected);
+    PQclear(parked);
+}
+
+Test(relay, a_row_too_large_for_the_broker_is_parked_with_its_key_and_the_others_go_on)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig.options.compression = "none";
+    rig_insert_many(&rig, 1000, 1000);
+    rig_insert(rig.pg, topic, "big", 1);
+    rig_sql(rig.pg,
+        "INSERT INTO outbox (topic, key, type, payload) VALUES ('%s', 'big', 't', convert_to(repeat('x', 3000000), "
+        "'UTF8'))",
+        topic);
+    rig_insert(rig.pg, topic, "big", 3);
+    rig_insert_many(&rig, 1000, 1000);
+    rig_start_relay(&rig, &relay);
+    cr_assert_eq(count_events(&rig, 2001, 40), 2001);
+    rig_insert(rig.pg, topic, "big", 4);
+    rig_insert(rig.pg, topic, "small", 1);
+    cr_assert_eq(count_events(&rig, 2002, 20), 2002);
+    expect_parked(&rig, "big Broker: Mess, big waits behind, big waits behind");
+    rig_expect_published(&rig, 10);
+
+    rig_sql(rig.pg, "DELETE FROM outbox_parked"); /* given up */
+    rig_insert(rig.pg, topic, "big", 5);
+    cr_assert_eq(count_events(&rig, 2003, 20), 2003);
+    expect_parked(&rig, "");
+    rig_stop_relay(&relay);
+}
+
+Test(relay, rows_of_an_unknown_topic_are_parked_and_the_others_go_on)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig_insert_many(&rig, 300, 300);
+    rig_insert(rig.pg, "no.such.topic.v1", "a", 1);
+    rig_insert_many(&rig, 300, 300);
+    rig_insert(rig.pg, "no.such.topic.v1", "b", 2);
+    rig_start_relay(&rig, &relay);
+    cr_assert_eq(count_events(&rig, 600, 40), 600);
+    rig_insert(rig.pg, "no.such.topic.v1", "a", 3);
+    rig_insert(rig.pg, topic, "a", 4);
+    cr_assert_eq(count_events(&rig, 601, 20), 601);
+    expect_parked(&rig, "a Broker: Unkn, b waits behind, a waits behind");
+    rig_expect_published(&rig, 10);
+    rig_stop_relay(&relay);
+}
+
+Test(relay, a_row_with_headers_that_are_no_pairs_is_parked)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig_sql(
+        rig.pg, "INSERT INTO outbox (topic, key, type, payload, headers) VALUES ('%s', 'k', 't', '', '{a,1}')", topic);
+    rig_sql(rig.pg, "INSERT INTO outbox (topic, key, type, payload, headers) VALUES ('%s', 'k', 't', '', '{a,1,b}')",
+        topic);
+    rig_sql(rig.pg, "INSERT INTO outbox (topic, key, type, payload, headers) VALUES ('%s', 'l', 't', '', '{a,NULL}')",
+        topic);
+    rig_sql(rig.pg, "INSERT INTO outbox (topic, type, payload, headers) VALUES ('%s', 't', '', '{}')", topic);
+    rig_sql(rig.pg, "INSERT INTO outbox (topic, key, type, payload) VALUES ('%s', 'k', 't', '')", topic);
+    rig_start_relay(&rig, &relay);
+    cr_assert_eq(count_events(&rig, 2, 20), 2);
+    expect_parked(&rig, "k headers has , l headers has , k waits behind");
+    rig_stop_relay(&relay);
+}
+
+Test(relay, asked_to_stop_at_a_refused_row_it_stops_before_it)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    rig_open(&rig);
+    rig.options.park = false;
+    rig_insert(rig.pg, topic, "k", 1);
+    rig_start_relay(&rig, &relay);
+    cr_assert_eq(count_events(&rig, 1, 20), 1);
+    rig_insert(rig.pg, "no.such.topic.v1", "k", 2);
+    rig_wait_state(&relay, RELAY_BACKING_OFF, 20);
+    rig_stop_relay(&relay);
+    cr_assert_eq(count_events(&rig, 1, 10), 1);
+    expect_parked(&rig, "");
+}

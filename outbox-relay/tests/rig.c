@@ -81,6 +81,7 @@ void rig_open(struct rig *rig)
         .transaction_timeout_ms = 10000,
         .queue_kbytes_max = 4096,
         .lease_stale_us = 2000000,
+        .park = true,
         .stopping = never };
 }
 
