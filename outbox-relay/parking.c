@@ -106,8 +106,9 @@ static bool parking_load(struct parking *parking, struct error *e)
             key.data = ""; /* an empty key is a key */
         parking_add(parking, pg_get_text(result, i, 0), key, (uint64_t)pg_get_int64(result, i, 3));
     }
-    qsort(parking->entries, parking->count, sizeof *parking->entries, entry_compare);
-    if (parking->count == 0) {
+    if (parking->count > 0) {
+        qsort(parking->entries, parking->count, sizeof *parking->entries, entry_compare);
+    } else {
         pg_free(parking->pg);
         parking->pg = NULL;
     }

@@ -20,9 +20,23 @@ static void sleep_ms(long ms)
     nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
 }
 
+static PGconn *connections[RIG_CONNECTIONS_MAX];
+static size_t connection_count;
+
+static void close_connections(void)
+{
+    while (connection_count > 0)
+        PQfinish(connections[--connection_count]);
+}
+
 PGconn *rig_connect(const char *url)
 {
     PGconn *pg = PQconnectdb(url);
+
+    cr_assert_lt(connection_count, RIG_CONNECTIONS_MAX);
+    if (connection_count == 0)
+        atexit(close_connections);
+    connections[connection_count++] = pg;
 
     cr_assert_eq(PQstatus(pg), CONNECTION_OK, "%s", PQerrorMessage(pg));
     return pg;

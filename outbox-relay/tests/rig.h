@@ -9,7 +9,7 @@
 #include <libpq-fe.h>
 #include <pthread.h>
 
-enum { RIG_TEXT_MAX = 64, RIG_HEADERS_MAX = 512 };
+enum { RIG_TEXT_MAX = 64, RIG_CONNECTIONS_MAX = 16, RIG_HEADERS_MAX = 512 };
 
 struct rig {
     struct support_database database;
@@ -22,7 +22,7 @@ struct rig {
 void rig_open(struct rig *rig);
 void rig_sql(PGconn *pg, const char *fmt, ...) PRINTF(2, 3); /* fails the test unless it succeeds */
 int64_t rig_number(PGconn *pg, const char *sql);
-PGconn *rig_connect(const char *url);
+PGconn *rig_connect(const char *url); /* closed when the process ends */
 
 /* One event of `topic`: its payload says "<key>:<n>". */
 void rig_insert(PGconn *pg, const char *topic, const char *key, int n);
