@@ -156,6 +156,19 @@ Test(engine_core, tells_when_the_limit_of_resting_orders_is_reached)
         script_step(script, &steps[i]);
 }
 
+Test(engine_core, cancels_what_cannot_rest_for_want_of_pages_when_it_has_traded)
+{
+    CLEANUP(script_free) struct script *script = script_new(10, 2);
+    static const struct script_step steps[] = {
+        { "sell 1 u1 1@100", NULL, NULL },
+        { "sell 2 u1 1@101", NULL, NULL },
+        { "sell 3 u1 1@5000", NULL, NULL },
+        { "buy 4 u2 3@100", "fill 1@100 m1 t4; close 4 2 book-full; post 2; book a100:0/0", "| 101:2x1 5000:3x1" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        script_step(script, &steps[i]);
+}
+
 Test(engine_core, refuses_a_command_that_breaks_the_contract_and_changes_nothing)
 {
     CLEANUP(script_free) struct script *script = script_new(10, 10);

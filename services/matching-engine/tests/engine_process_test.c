@@ -259,6 +259,7 @@ Test(engine_process, has_the_same_state_from_a_snapshot_and_from_the_whole_log)
     cr_assert(support_process_stop(&engine.process, STOP_TIMEOUT_MS) == 0);
     engine_start_healthy(&fresh, &bench);
     cr_assert(ask(&fresh, "ETH-USD", "orders", replayed) == 200);
+    cr_assert(strlen(running) > 5000, "too few orders rest to prove anything");
     cr_assert_str_eq(running, restarted);
     cr_assert_str_eq(running, replayed);
     flow_check_outputs(bench.flow);

@@ -203,17 +203,20 @@ void flow_add_random(struct flow *flow, uint64_t seed, size_t count)
     for (uint32_t i = 0; i < ARRAY_LEN(symbols); i++)
         flow_add_market(flow, symbols[i], i + 1);
     for (size_t i = 0; i < count; i++) {
-        if (order_id > 0 && next_random(&seed, 100) < 35) {
+        if (order_id > 0 && next_random(&seed, 100) < 20) {
             uint64_t span = order_id < RECENT ? order_id : RECENT;
             uint64_t target = order_id - next_random(&seed, span);
 
             flow_add_cancel(flow, symbols[target % ARRAY_LEN(symbols)], target, 1 + target % USERS);
             continue;
         }
+        /* The sides overlap a little, so that books grow deep and still trade. */
+        bool buys = next_random(&seed, 2) == 0;
+
         order_id++;
         flow_add_order(flow, symbols[order_id % ARRAY_LEN(symbols)], order_id, 1 + order_id % USERS,
-            next_random(&seed, 2) ? "buy" : "sell", 1 + (int64_t)next_random(&seed, 50),
-            1000 + (int64_t)next_random(&seed, 30), flags[next_random(&seed, ARRAY_LEN(flags))]);
+            buys ? "buy" : "sell", 1 + (int64_t)next_random(&seed, 50),
+            (buys ? 1000 : 1020) + (int64_t)next_random(&seed, 30), flags[next_random(&seed, ARRAY_LEN(flags))]);
     }
 }
 
