@@ -23,7 +23,7 @@ zero price|.price="0"|422|invalid-price|price
 negative price|.price="-1"|422|invalid-price|price
 price with too many decimals|.price="1.001"|422|invalid-price|price
 price over range|.price="99999999999999"|422|invalid-price|price
-price that is no number|.price="abc"|422|invalid-price|price
+price that is no number|.price="abc"|400|invalid-price|price
 zero quantity|.quantity="0"|422|invalid-quantity|quantity
 negative quantity|.quantity="-1"|422|invalid-quantity|quantity
 quantity with too many decimals|.quantity="0.0000001"|422|invalid-quantity|quantity
@@ -32,12 +32,12 @@ missing symbol|del(.symbol)|400|missing-field|symbol
 missing price|del(.price)|400|missing-field|price
 missing quantity|del(.quantity)|400|missing-field|quantity
 price of the wrong type|.price=1|400|wrong-type|price
-unknown side|.side="hold"|422|unknown-value|side
-unknown type|.type="magic"|422|unknown-value|type
-unknown time in force|.time_in_force="DAY"|422|unknown-value|time_in_force
+unknown side|.side="hold"|400|unknown-value|side
+unknown type|.type="magic"|400|unknown-value|type
+unknown time in force|.time_in_force="DAY"|400|unknown-value|time_in_force
 more than there is|.quantity="100"|422|insufficient-funds|quantity
 CASES
-expect 'not enough funds says what is available' 1000.00000000 "$(jq -r .available <<<"$reply")"
+expect 'not enough funds says what is available' 1000 "$(jq -r .available <<<"$reply")"
 
 api POST /api/orders '{"symbol":' "$(new_key)"
 refused 'broken JSON' 400 malformed-json ''
@@ -49,7 +49,7 @@ head -c 100000 /dev/zero | tr '\0' ' ' >"$PENSTOCK_HOME/big"
 api POST /api/orders "@$PENSTOCK_HOME/big" "$(new_key)"
 refused 'an oversize body' 413 body-too-large ''
 api GET /api/orders/999999999
-refused 'an order that is not there' 404 order-not-found ''
+refused 'an order that is not there' 404 order-not-found order_id
 api GET /api/orders/abc
 expect 'an order id that is none' 404 "$status"
 api GET /api/nothing
@@ -58,7 +58,9 @@ api PUT /api/orders '{}'
 expect 'a wrong method' 405 "$status"
 api POST /api/fund/topup '{"currency":"XXX","amount":"1"}' "$(new_key)"
 refused 'top-up: unknown currency' 422 unknown-currency currency
-for amount in 0 -1 0.000000001 99999999999999999999 abc; do
+api POST /api/fund/topup '{"currency":"USD","amount":"abc"}' "$(new_key)"
+refused 'top-up of no number' 400 invalid-amount amount
+for amount in 0 -1 0.000000001 99999999999999999999; do
     api POST /api/fund/topup "{\"currency\":\"USD\",\"amount\":\"$amount\"}" "$(new_key)"
     refused "top-up of $amount" 422 invalid-amount amount
 done
@@ -78,9 +80,9 @@ mine=$(jq -r .order_id <<<"$first")
 good=$token
 user stranger
 api GET "/api/orders/$mine"
-refused 'someone else'"'"'s order' 404 order-not-found ''
+refused 'someone else'"'"'s order' 404 order-not-found order_id
 api DELETE "/api/orders/$mine"
-refused 'cancelling someone else'"'"'s order' 404 order-not-found ''
+refused 'cancelling someone else'"'"'s order' 404 order-not-found order_id
 
 b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 payload=$(cut -d. -f2 <<<"$good")
