@@ -27,7 +27,7 @@ initialise_postgres() {
     rm -rf "$data.new"
     private_folder "$data.new"
     (cd / && "${run_as[@]}" "$postgres_bin/initdb" --pgdata="$data.new" --username=postgres --pwfile="$password" \
-        --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-instructions) || return 1
+        --auth="${postgres_auth:-scram-sha-256}" --encoding=UTF8 --locale=C.UTF-8 --no-instructions) || return 1
     mv "$data.new" "$data"
 }
 
