@@ -185,8 +185,8 @@ static struct pg *open_through(struct proxy *proxy, uint32_t statement_timeout_m
 {
     PGconn *conn = pg_native(other);
     CLEANUP(xfree)
-    char *dsn = xasprintf(
-        "host=127.0.0.1 port=%d user=%s dbname=%s sslmode=disable", proxy_port(proxy), PQuser(conn), PQdb(conn));
+    char *dsn = xasprintf("host=127.0.0.1 port=%d user=%s password='%s' dbname=%s sslmode=disable", proxy_port(proxy),
+        PQuser(conn), PQpass(conn), PQdb(conn));
     struct pg_options options = { .dsn = dsn, .statement_timeout_ms = statement_timeout_ms };
     struct pg *through = NULL;
     struct error e = { 0 };
@@ -286,8 +286,11 @@ Test(pg_loss, opening_says_whether_it_may_work_later)
 {
     struct error e;
     const char *host = PQhost(pg_native(other)), *port = PQport(pg_native(other)), *user = PQuser(pg_native(other));
-    CLEANUP(xfree) char *no_database = xasprintf("host=%s port=%s user=%s dbname=nowhere", host, port, user);
-    CLEANUP(xfree) char *no_role = xasprintf("host=%s port=%s user=nobody_at_all dbname=postgres", host, port);
+    const char *password = PQpass(pg_native(other));
+    CLEANUP(xfree)
+    char *no_database = xasprintf("host=%s port=%s user=%s password='%s' dbname=nowhere", host, port, user, password);
+    CLEANUP(xfree)
+    char *no_role = xasprintf("host=%s port=%s user=nobody_at_all password='no' dbname=postgres", host, port);
     CLEANUP(xfree)
     char *nobody_there = xasprintf("postgresql://postgres@127.0.0.1:%u/postgres", (unsigned)support_free_port());
     cr_assert_eq(open_kind(no_database, &e), ERROR_FATAL, "%s", e.message);
