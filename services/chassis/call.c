@@ -33,7 +33,8 @@ bool call_append_body(struct call *call, const void *data, size_t len, size_t ma
         call->body_size = doubled < call->body_len + len ? call->body_len + len : doubled;
         call->body = xrealloc(call->body, call->body_size);
     }
-    memcpy(call->body + call->body_len, data, len);
+    if (len > 0)
+        memcpy(call->body + call->body_len, data, len);
     call->body_len += len;
     call->http.request.body = (struct bytes){ call->body, call->body_len };
     return true;

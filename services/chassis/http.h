@@ -1,9 +1,9 @@
-/* http.h -- what a handler sees of HTTP. Handlers are free of transport: tests call them with a struct http_request they
- * fill by hand. Server, threads and sockets are service.h's.
+/* http.h -- what a handler sees of HTTP. Handlers are free of transport: tests call them with a struct http_request
+ * they fill by hand. Server, threads and sockets are service.h's.
  *
- * Errors: a handler sets `struct error`; the server turns kind, problem, field and message into an RFC 9457 problem+json reply.
- * Status by kind: INVALID 400, UNAUTHENTICATED 401, DENIED 403, NOT_FOUND 404, CONFLICT 409, REFUSED 422, TRANSIENT 503,
- * FATAL 500; by problem where that table (problem.c) says otherwise. */
+ * Errors: a handler sets `struct error`; the server turns kind, problem, field and message into an RFC 9457
+ * problem+json reply. Status by kind: INVALID 400, UNAUTHENTICATED 401, DENIED 403, NOT_FOUND 404, CONFLICT 409,
+ * REFUSED 422, TRANSIENT 503, FATAL 500; by problem where that table (problem.c) says otherwise. */
 #pragma once
 
 #include "jwt.h"
@@ -22,13 +22,13 @@ enum {
 };
 
 struct http_request {
-    const char *method; /* "GET" */
-    const char *path;   /* decoded, without the query */
-    const char *query;  /* raw, "" if none */
+    const char *method;                  /* "GET" */
+    const char *path;                    /* decoded, without the query */
+    const char *query;                   /* raw, "" if none */
     const char *params[HTTP_PARAMS_MAX]; /* what matched ":name" in the pattern, in order */
-    const char *authorization;   /* the header, "" if absent */
-    const char *idempotency_key; /* "" if absent; at most 255 printable bytes, checked */
-    const char *content_type;    /* "" if absent */
+    const char *authorization;           /* the header, "" if absent */
+    const char *idempotency_key;         /* "" if absent; at most 255 printable bytes, checked */
+    const char *content_type;            /* "" if absent */
     struct bytes body;
     json_t *json;             /* the parsed body for .json routes: always an object; duplicate keys were refused */
     struct jwt_claims claims; /* set when the route asks for a user or a service */
@@ -53,13 +53,14 @@ struct http_call {
     struct error error; /* kind != NONE: answered as a problem */
 };
 
-/* One request, run on a worker thread, inside a transaction on pg (NULL if the service has no database or the route says
- * .no_tx). The chassis begins and commits; false rolls back. */
-typedef bool (*http_handler)(
-    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e);
+/* One request, run on a worker thread, inside a transaction on pg (NULL if the service has no database or the route
+ * says .no_tx). The chassis begins and commits; false rolls back. */
+typedef bool (*http_handler)(struct pg *pg, struct outbox *outbox, const struct http_request *request,
+    struct http_reply *reply, struct error *e);
 
-/* All requests that are waiting, at most HTTP_BATCH_MAX, in one transaction. Each call's error is that call's answer and does
- * not disturb the others. Returning false rolls back all: TRANSIENT is retried a few times, then every call gets *e. */
+/* All requests that are waiting, at most HTTP_BATCH_MAX, in one transaction. Each call's error is that call's answer
+ * and does not disturb the others. Returning false rolls back all: TRANSIENT is retried a few times, then every call
+ * gets *e. */
 typedef bool (*http_batch_handler)(
     struct pg *pg, struct outbox *outbox, struct http_call *const *calls, size_t count, struct error *e);
 
@@ -68,17 +69,17 @@ enum http_auth { HTTP_AUTH_NONE, HTTP_AUTH_USER, HTTP_AUTH_SERVICE, HTTP_AUTH_AN
 struct http_route {
     const char *method;  /* NULL ends the table */
     const char *pattern; /* "/orders/:id" */
-    http_handler handle;            /* exactly one of the two, or .proxied … */
+    http_handler handle; /* exactly one of the two, or .proxied … */
     http_batch_handler handle_batch;
     enum http_auth auth;
-    bool json;              /* the body must be a JSON object */
-    bool idempotent;        /* needs an Idempotency-Key: 400 without */
-    bool read_only;         /* transaction READ ONLY; may be served by any worker */
-    bool no_tx;             /* the handler has no use for a transaction */
-    bool proxied;           /* neither handler: service.proxy takes the call, in the loop thread, once all checks are passed */
-    bool slow;              /* CPU-bound (argon2): own small pool, so that it starves nobody */
-    uint32_t body_max;      /* 0: HTTP_BODY_MAX */
-    uint32_t lane;          /* batched routes with the same lane share one queue, thread and connection */
+    bool json;       /* the body must be a JSON object */
+    bool idempotent; /* needs an Idempotency-Key: 400 without */
+    bool read_only;  /* transaction READ ONLY; may be served by any worker */
+    bool no_tx;      /* the handler has no use for a transaction */
+    bool proxied;    /* neither handler: service.proxy takes the call, in the loop thread, once all checks are passed */
+    bool slow;       /* CPU-bound (argon2): own small pool, so that it starves nobody */
+    uint32_t body_max; /* 0: HTTP_BODY_MAX */
+    uint32_t lane;     /* batched routes with the same lane share one queue, thread and connection */
 };
 
 /* ---- Reading a JSON body: each names the field in its error. ERROR_INVALID: missing or of another type. ---- */
@@ -87,13 +88,15 @@ MUST_CHECK bool json_get_string(const json_t *object, const char *field, const c
 MUST_CHECK bool json_opt_string(
     const json_t *object, const char *field, const char *fallback, const char **ret, struct error *e);
 MUST_CHECK bool json_opt_bool(const json_t *object, const char *field, bool fallback, bool *ret, struct error *e);
-MUST_CHECK bool json_only_fields(const json_t *object, const char *const *fields, struct error *e); /* names an unknown one */
+MUST_CHECK bool json_only_fields(
+    const json_t *object, const char *const *fields, struct error *e); /* names an unknown one */
 
 /* ---- Query string ---- */
 /* Decoded value of `name` into ret (size bytes): false if absent or too long. */
 bool query_get(const char *query, const char *name, char *ret, size_t size);
-MUST_CHECK bool query_int(const char *query, const char *name, int64_t fallback, int64_t min, int64_t max, int64_t *ret,
-    struct error *e);
-MUST_CHECK bool parse_id(const char *text, const char *field, uint64_t *ret, struct error *e); /* decimal, > 0; else NOT_FOUND */
+MUST_CHECK bool query_int(
+    const char *query, const char *name, int64_t fallback, int64_t min, int64_t max, int64_t *ret, struct error *e);
+MUST_CHECK bool parse_id(
+    const char *text, const char *field, uint64_t *ret, struct error *e); /* decimal, > 0; else NOT_FOUND */
 int http_status(const struct error *e);
 json_t *http_problem(const struct error *e, const struct trace *trace); /* the problem+json object */

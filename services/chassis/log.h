@@ -1,5 +1,6 @@
-/* log.h -- one JSON object a line on stderr: {"ts","level","service","msg","trace_id",…}. Any thread; a line is one write().
- * Never pass secrets: tokens, passwords, DSNs. Level from LOG_LEVEL (debug, info, warn, error; default info). */
+/* log.h -- one JSON object a line on stderr: {"ts","level","service","msg","trace_id",…}. Any thread; a line is one
+ * write(). Never pass secrets: tokens, passwords, DSNs. Level from LOG_LEVEL (debug, info, warn, error; default info).
+ */
 #pragma once
 
 #include <event_bus/error.h>

@@ -6,17 +6,18 @@
  *         return service_main(&service, argc, argv);
  *     }
  *
- * Threads: one libuv loop for all sockets (main thread); `workers` threads with one connection each for plain routes; one thread
- * and connection for each lane of batched routes; one small pool for slow routes; one thread and connection for each
- * subscription; `background` threads of the service's own. Requests wait in bounded queues: full is 503.
+ * Threads: one libuv loop for all sockets (main thread); `workers` threads with one connection each for plain routes;
+ * one thread and connection for each lane of batched routes; one small pool for slow routes; one thread and connection
+ * for each subscription; `background` threads of the service's own. Requests wait in bounded queues: full is 503.
  *
  * Every service answers GET /health (process alive, consumers making progress), /health/db, /metrics.
- * SIGTERM: stop accepting, finish what is in flight (at most SHUTDOWN_TIMEOUT_MS), stop consumers after their batch, exit 0.
+ * SIGTERM: stop accepting, finish what is in flight (at most SHUTDOWN_TIMEOUT_MS), stop consumers after their batch,
+ * exit 0.
  *
  * Settings that every service has, added to its own table: <NAME>_PORT, <NAME>_HOST (127.0.0.1), <NAME>_WORKERS,
- * <NAME>_SLOW_WORKERS, <NAME>_QUEUE_MAX, KAFKA_BROKERS, TOPIC_PREFIX, KAFKA_SECURITY_PROTOCOL, … , LOG_LEVEL, SHUTDOWN_TIMEOUT_MS, and with .database
- * <NAME>_POSTGRES_URL; with a route that asks for a token: IDENTITY_URL, JWT_ISSUER, JWT_AUDIENCE. <NAME> is the name in
- * capitals with '_' for '-'. */
+ * <NAME>_SLOW_WORKERS, <NAME>_QUEUE_MAX, KAFKA_BROKERS, TOPIC_PREFIX, KAFKA_SECURITY_PROTOCOL, … , LOG_LEVEL,
+ * SHUTDOWN_TIMEOUT_MS, and with .database <NAME>_POSTGRES_URL; with a route that asks for a token: IDENTITY_URL,
+ * JWT_ISSUER, JWT_AUDIENCE. <NAME> is the name in capitals with '_' for '-'. */
 #pragma once
 
 #include "config.h"
@@ -39,14 +40,14 @@ struct subscription {
 
 struct service {
     const char *name;
-    uint16_t port; /* default of <NAME>_PORT */
+    uint16_t port;                      /* default of <NAME>_PORT */
     const struct config_item *settings; /* its own, may be NULL */
     size_t settings_size;
     const struct http_route *routes;
     const struct subscription *subscriptions; /* may be NULL */
     bool database;
-    /* Called once, after settings and database connection, before the sockets open. Whatever it returns in *ret_state is
-     * handed to handlers by service_state(). false stops the start. */
+    /* Called once, after settings and database connection, before the sockets open. Whatever it returns in *ret_state
+     * is handed to handlers by service_state(). false stops the start. */
     bool (*start)(struct service_runtime *runtime, const void *settings, void **ret_state, struct error *e);
     /* Called after all threads have ended. */
     void (*stop)(void *state);
@@ -57,8 +58,8 @@ struct service {
     bool (*background)(struct service_runtime *runtime, struct error *e);
     /* Optional: extra truth for /health; false with a reason makes it 503. */
     bool (*healthy)(void *state, char *ret_reason, size_t size);
-    /* For routes marked .proxied, in the loop thread: takes the call by returning true and answers it, now or later, with
-     * service_reply(); false is 404. */
+    /* For routes marked .proxied, in the loop thread: takes the call by returning true and answers it, now or later,
+     * with service_reply(); false is 404. */
     bool (*proxy)(struct service_runtime *runtime, struct http_call *call);
 };
 

@@ -48,7 +48,7 @@ struct arena;
 EB_API struct arena *arena_new(void);
 EB_API void arena_free(struct arena *arena); /* NULL is fine */
 EB_API void arena_clear(struct arena *arena);
-EB_API void *arena_alloc(struct arena *arena, size_t size); /* 16-byte aligned, not zeroed; never NULL */
+EB_API void *arena_alloc(struct arena *arena, size_t size);    /* 16-byte aligned, not zeroed; never NULL */
 EB_API char *arena_strdup(struct arena *arena, const char *s); /* NULL gives NULL */
 EB_API char *arena_printf(struct arena *arena, const char *fmt, ...) PRINTF(2, 3);
 DEFINE_CLEANUP(struct arena *, arena_free)
@@ -57,6 +57,6 @@ DEFINE_CLEANUP(struct arena *, arena_free)
 EB_API int64_t now_us(void);
 EB_API int64_t monotonic_us(void);
 
-/* Ends the process with SIGKILL when the environment says CRASH_AT=<point> (or <point>:<n> for the n-th visit); otherwise
- * costs a comparison. The crash tests visit each named point. */
+/* Ends the process with SIGKILL when the environment says CRASH_AT=<point> (or <point>:<n> for the n-th visit);
+ * otherwise costs a comparison. The crash tests visit each named point. */
 EB_API void crash_point(const char *point);

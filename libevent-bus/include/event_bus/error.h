@@ -1,7 +1,7 @@
 /* error.h -- one error object, on the caller's stack, with a kind for each reaction (never for each cause).
  *
- * Functions that can fail take `struct error *e` last and return false (or NULL) after error_set(). On success they leave *e
- * alone. Library code returns errors; only the edge (HTTP server, consumer loop, main) logs them. */
+ * Functions that can fail take `struct error *e` last and return false (or NULL) after error_set(). On success they
+ * leave *e alone. Library code returns errors; only the edge (HTTP server, consumer loop, main) logs them. */
 #pragma once
 
 #include "base.h"
@@ -30,8 +30,8 @@ struct error {
 
 /* Both always return false, so that `return error_set(...)` reads well. */
 EB_API bool error_set(struct error *e, enum error_kind kind, const char *fmt, ...) PRINTF(3, 4);
-EB_API bool error_field(struct error *e, enum error_kind kind, const char *problem, const char *field, const char *fmt,
-    ...) PRINTF(5, 6);
+EB_API bool error_field(
+    struct error *e, enum error_kind kind, const char *problem, const char *field, const char *fmt, ...) PRINTF(5, 6);
 
 EB_API const char *error_kind_name(enum error_kind kind); /* "invalid", "transient", … */
 

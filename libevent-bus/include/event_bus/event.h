@@ -31,12 +31,13 @@ struct event {
     struct bytes value;
 };
 
-/* Headers for an event. The list is the caller's until a produce call takes it. Errors: INVALID (too long, empty id…). */
+/* Headers for an event. The list is the caller's until a produce call takes it. Errors: INVALID (too long, empty id…).
+ */
 EB_API MUST_CHECK bool event_headers(const struct event *event, rd_kafka_headers_t **ret_headers, struct error *e);
 
-/* Reads a consumed message. Strings are borrowed from `message` where they are NUL-terminated there (librdkafka does that).
- * Errors: INVALID with field = the header that is missing, repeated, too long or not of this version. *ret_event has topic,
- * partition, offset, key and value set in any case. */
+/* Reads a consumed message. Strings are borrowed from `message` where they are NUL-terminated there (librdkafka does
+ * that). Errors: INVALID with field = the header that is missing, repeated, too long or not of this version. *ret_event
+ * has topic, partition, offset, key and value set in any case. */
 EB_API MUST_CHECK bool event_parse(
     const rd_kafka_message_t *message, const char *bare_topic, struct event *ret_event, struct error *e);
 

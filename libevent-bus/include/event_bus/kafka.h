@@ -7,8 +7,9 @@
 #include <librdkafka/rdkafka.h>
 
 struct kafka_options {
-    const char *brokers;      /* "host:port,…" */
-    const char *topic_prefix; /* put before every topic and group name; "" or NULL: none. Rows and code hold bare names. */
+    const char *brokers; /* "host:port,…" */
+    const char
+        *topic_prefix; /* put before every topic and group name; "" or NULL: none. Rows and code hold bare names. */
     const char *client_id;
     /* NULL: librdkafka's default (plaintext). Values as in librdkafka's CONFIGURATION.md. */
     const char *security_protocol, *sasl_mechanism, *sasl_username, *sasl_password, *ssl_ca_location;

@@ -13,10 +13,12 @@ EB_API MUST_CHECK bool producer_open(
 EB_API void producer_free(struct producer *producer); /* drops what was not flushed; NULL is fine */
 DEFINE_CLEANUP(struct producer *, producer_free)
 
-/* Queues one event; blocks while the local queue is full, at most 30 s. id NULL: a random UUID. The type is the message's
- * protobuf name. traceparent NULL: a new trace. Errors: TRANSIENT, INVALID (unknown topic, too large), FATAL. */
+/* Queues one event; blocks while the local queue is full, at most 30 s. id NULL: a random UUID. The type is the
+ * message's protobuf name. traceparent NULL: a new trace. Errors: TRANSIENT, INVALID (unknown topic, too large), FATAL.
+ */
 EB_API MUST_CHECK bool producer_send(struct producer *producer, const char *topic, const char *key, const char *id,
     const ProtobufCMessage *message, const char *traceparent, struct error *e);
 
-/* Waits until all queued events are acknowledged by the broker. Errors: TRANSIENT on timeout; the first delivery failure. */
+/* Waits until all queued events are acknowledged by the broker. Errors: TRANSIENT on timeout; the first delivery
+ * failure. */
 EB_API MUST_CHECK bool producer_flush(struct producer *producer, uint32_t timeout_ms, struct error *e);

@@ -1,6 +1,6 @@
-/* proto_json.h -- a protobuf message as JSON by its descriptor: proto3 JSON mapping (64-bit integers as strings, bytes as
- * base64, enums by name, defaults included; fields keep their .proto names, as that mapping allows). For humans and tools.
- * Any thread. */
+/* proto_json.h -- a protobuf message as JSON by its descriptor: proto3 JSON mapping (64-bit integers as strings, bytes
+ * as base64, enums by name, defaults included; fields keep their .proto names, as that mapping allows). For humans and
+ * tools. Any thread. */
 #pragma once
 
 #include "error.h"
