@@ -10,19 +10,23 @@ meson install -C "$build" --no-rebuild --quiet --destdir "$home/root"
 pc=$(find "$home/root" -name event-bus.pc)
 [ -n "$pc" ] || { echo "no event-bus.pc was installed"; exit 1; }
 sed -i "s|^prefix=|prefix=$home/root|" "$pc" # as it would be without --destdir
-export PKG_CONFIG_PATH="$(dirname "$pc")"
+PKG_CONFIG_PATH=$(dirname "$pc")
+export PKG_CONFIG_PATH
 flags="$(pkg-config --cflags --libs event-bus) -Wall -Wextra -Wno-unused-parameter -Werror"
 [ "$sanitize" = none ] || flags="$flags -fsanitize=$sanitize"
-export LD_LIBRARY_PATH="$(dirname "$(find "$home/root" -name libevent-bus.so)")"
+LD_LIBRARY_PATH=$(dirname "$(find "$home/root" -name libevent-bus.so)")
+export LD_LIBRARY_PATH
 
+# shellcheck disable=SC2016 # no shell in that
 sed -n '/^```c$/,/^```$/p' "$source/libevent-bus/README.md" | grep -v '^```' >"$home/trade_counter.c"
 cp "$source"/libevent-bus/examples/*.c "$home/"
 protoc-c --proto_path="$source/proto" --c_out="$home" "$source"/proto/*.proto
 cd "$home"
-cc -w -c *.pb-c.c
+cc -w -c ./*.pb-c.c
 unset POSTGRES_URL KAFKA_BROKERS
 for program in trade_counter place_order watch_trades; do
-    cc -I. "$program.c" *.pb-c.o $flags -o "$program"
+    # shellcheck disable=SC2086 # flags are words
+    cc -I. "$program.c" ./*.pb-c.o $flags -o "$program"
     if ./"$program" >"$program.out" 2>&1; then
         echo "$program succeeds without its settings"
         exit 1
