@@ -34,6 +34,12 @@ for victim in identity postgres kafka; do
         fail "a killed $victim comes back and status tells" "$(penstock status)"
     fi
 done
+supervisor=$(sed -n 's/^supervisor=//p' "$PENSTOCK_HOME/run/identity.state")
+kill -9 "$supervisor"
+gone() { ! curl -sf "http://127.0.0.1:$IDENTITY_PORT/health"; }
+if eventually 20 gone; then pass 'a process does not outlive its supervisor'; else fail 'a process does not outlive its supervisor'; fi
+succeeds 'and up brings both back' penstock up --no-demo
+succeeds 'all is well again' penstock status
 expect 'passwords are readable by their owner alone' '' "$(find "$PENSTOCK_HOME/secrets" -type f -perm /077)"
 expect 'no password is on a command line' '' \
     "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -oFf "$PENSTOCK_HOME/secrets/trade-ledger" || true)"

@@ -75,7 +75,7 @@ check() {
 }
 
 sources() {
-    (cd "$root" && git ls-files "$@")
+    (cd "$root" && git -c safe.directory="$root" ls-files "$@")
 }
 
 check_format() {

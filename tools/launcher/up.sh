@@ -4,6 +4,9 @@
 enter() {
     choose_user
     locate_home
+    if [ -d "$run" ] && { [ ! -r "$run" ] || [ ! -w "$run" ]; }; then
+        fail "the system in $home belongs to user $(stat -c %U "$run"): call ./penstock as that user, or as root"
+    fi
     make_home
     supervise=$root/tools/launcher/supervise
     [ -z "$copies" ] || supervise=$copies/supervise
