@@ -112,6 +112,12 @@ static bool refresh(const struct cli *cli, json_t **session)
     return session_save(*session, &e);
 }
 
+/* Paths are put together from arguments: what would need encoding is no symbol, id, number or status. */
+static bool path_is_plain(const char *path)
+{
+    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=._-")] == '\0';
+}
+
 int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
 {
     struct error e = { 0 };
@@ -119,6 +125,11 @@ int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
     json_t *session = call->with_token ? session_load() : NULL;
     int result = CLI_OK;
     *ret_json = NULL;
+    if (!path_is_plain(call->path)) {
+        json_decref(session);
+        json_decref(call->body);
+        return cli_usage(cli, "an argument has a character that no symbol, id or number has");
+    }
     if (call->with_token && !session) {
         error_set(&e, ERROR_UNAUTHENTICATED, "not logged in: penstock login --email … first");
         json_decref(call->body);
