@@ -90,6 +90,9 @@ MUST_CHECK bool json_opt_string(
 MUST_CHECK bool json_opt_bool(const json_t *object, const char *field, bool fallback, bool *ret, struct error *e);
 MUST_CHECK bool json_only_fields(
     const json_t *object, const char *const *fields, struct error *e); /* names an unknown one */
+/* A 64-bit integer as JSON carries it, a string of digits; 0 if it is absent or none. For what our own services answer.
+ */
+int64_t json_int64(const json_t *object, const char *field);
 
 /* ---- Query string ---- */
 /* Decoded value of `name` into ret (size bytes): false if absent or too long. */

@@ -44,6 +44,16 @@ bool json_opt_bool(const json_t *object, const char *field, bool fallback, bool 
     return true;
 }
 
+int64_t json_int64(const json_t *object, const char *field)
+{
+    const char *text = json_string_value(json_object_get(object, field));
+    char *end = NULL;
+    errno = 0;
+    const long long value =
+        text && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9')) ? strtoll(text, &end, 10) : 0;
+    return end && *end == '\0' && errno == 0 ? value : 0;
+}
+
 bool json_only_fields(const json_t *object, const char *const *fields, struct error *e)
 {
     for (void *i = json_object_iter((json_t *)object); i; i = json_object_iter_next((json_t *)object, i)) {

@@ -3,6 +3,7 @@
 #include "market_view.h"
 
 #include "../chassis/decimal.h"
+#include "../chassis/http.h"
 #include "market_data_v1.pb-c.h"
 #include "markets_v1.pb-c.h"
 #include "trades_v1.pb-c.h"
@@ -216,13 +217,6 @@ static bool apply_book(struct market_view *view, const Penstock__MarketData__V1_
     return true;
 }
 
-/* A 64-bit integer as JSON carries it: a string. 0 if it is none. */
-static int64_t number(const json_t *object, const char *field)
-{
-    const char *text = json_string_value(json_object_get(object, field));
-    return text ? strtoll(text, NULL, 10) : 0;
-}
-
 static bool load_side(struct ladder *ladder, bool best_high, const json_t *levels, const char *field, struct error *e)
 {
     size_t i;
@@ -230,8 +224,8 @@ static bool load_side(struct ladder *ladder, bool best_high, const json_t *level
     ladder->count = 0;
     json_array_foreach(levels, i, row)
     {
-        struct level level = { .price_ticks = number(row, "price_ticks"),
-            .quantity_lots = number(row, "quantity_lots"),
+        struct level level = { .price_ticks = json_int64(row, "price_ticks"),
+            .quantity_lots = json_int64(row, "quantity_lots"),
             .orders = (uint32_t)json_integer_value(json_object_get(row, "orders")) };
         if (level.price_ticks <= 0 || level.quantity_lots <= 0 || !ladder_set(ladder, best_high, level))
             return error_field(e, ERROR_INVALID, "", field, "the engine's snapshot has a bad level");
@@ -247,7 +241,7 @@ bool market_view_load_book(struct market_view *view, const char *symbol, const j
     pthread_mutex_lock(&view->lock);
     struct market *market = find_configured(view, symbol, e);
     bool ok = market;
-    uint64_t at = (uint64_t)number(snapshot, "book_seq");
+    uint64_t at = (uint64_t)json_int64(snapshot, "book_seq");
     if (ok && !(market->current && market->book_seq >= at)) {
         market->current = false;
         ok = load_side(&market->bids, true, bids, "bids", e) && load_side(&market->asks, false, asks, "asks", e);

@@ -5,6 +5,7 @@
  * holds at least that much. What is newer in the log is not counted. So it can run against a live system. */
 #include "reader.h"
 
+#include "../../services/chassis/http.h"
 #include "cli_sql.h"
 #include "log_state.h"
 
@@ -72,13 +73,6 @@ static size_t collect(char *data, size_t size, size_t count, void *context)
     return fwrite(data, size, count, out);
 }
 
-/* A 64-bit integer as JSON carries it: a string. 0 if it is none. */
-static int64_t number(const json_t *object, const char *field)
-{
-    const char *text = json_string_value(json_object_get(object, field));
-    return text ? strtoll(text, NULL, 10) : 0;
-}
-
 static bool fetch_engine(struct verify *v, const char *symbol, struct error *e)
 {
     CLEANUP(xfree) char *url = xasprintf("%s/internal/markets/%s/orders", v->engine_url, symbol);
@@ -102,7 +96,7 @@ static bool fetch_engine(struct verify *v, const char *symbol, struct error *e)
         return error_set(e, ERROR_TRANSIENT, "the engine's book of %s cannot be had: %s (%ld)", symbol,
             curl_easy_strerror(code), status);
     json_object_set_new(v->engine, symbol, json);
-    log_state_market(v->state, symbol)->engine_seq = (uint64_t)number(json, "seq");
+    log_state_market(v->state, symbol)->engine_seq = (uint64_t)json_int64(json, "seq");
     return true;
 }
 
@@ -224,8 +218,8 @@ static bool compare_book(struct verify *v, const char *symbol, const json_t *ans
     const json_t *row, *orders = json_object_get(answer, "orders");
     json_array_foreach(orders, i, row)
     {
-        uint64_t id = (uint64_t)number(row, "order_id");
-        int64_t lots = number(row, "remaining_lots");
+        uint64_t id = (uint64_t)json_int64(row, "order_id");
+        int64_t lots = json_int64(row, "remaining_lots");
         const struct log_order *order = log_state_order(v->state, id);
         if (!order || !order->resting || order->resting_lots != lots || strcmp(order->symbol, symbol) != 0)
             return error_set(e, ERROR_REFUSED, "order %llu rests with %lld lots in the engine, %lld by the log",

@@ -31,6 +31,22 @@ Test(request, fields_of_a_body_are_read_or_named_in_the_error)
     json_decref(body);
 }
 
+Test(request, a_64_bit_integer_travels_as_a_string)
+{
+    json_t *body =
+        json_loads("{\"most\": \"9223372036854775807\", \"least\": \"-9223372036854775808\", \"more\": "
+                   "\"9223372036854775808\", \"tail\": \"5x\", \"empty\": \"\", \"space\": \" 5\", \"n\": 5}",
+            0, NULL);
+    const struct {
+        const char *field;
+        int64_t value;
+    } cases[] = { { "most", INT64_MAX }, { "least", INT64_MIN }, { "more", 0 }, { "tail", 0 }, { "empty", 0 },
+        { "space", 0 }, { "n", 0 }, { "absent", 0 } };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        cr_expect_eq(json_int64(body, cases[i].field), cases[i].value, "%s", cases[i].field);
+    json_decref(body);
+}
+
 Test(request, an_unknown_field_is_named)
 {
     static const char *const known[] = { "a", "b", NULL };
