@@ -114,6 +114,7 @@ int main(int argc, char **argv)
 {
     static const struct http_route no_routes[] = { { 0 } };
     static const struct service service = { .name = "outbox-relay",
+        .port = 8085,
         .settings = relay_settings_items,
         .settings_size = sizeof(struct relay_settings),
         .routes = no_routes,

@@ -24,7 +24,7 @@ RETURNS bigint LANGUAGE sql AS $$
 $$;
 
 -- Requests that had an effect, and the answer given: a repeated request gets the same answer and no second effect.
--- source: ce_source of a Kafka request, or 'user:<id>' of an HTTP one; id: ce_id, or the Idempotency-Key.
+-- source: 'event:<ce_source>' of a Kafka request, 'user:<id>' of an HTTP one; id: ce_id, or the Idempotency-Key.
 CREATE TABLE inbox (
     source     text        NOT NULL,
     id         text        NOT NULL,

@@ -59,6 +59,7 @@ int main(int argc, char **argv)
 {
     static const struct service service = {
         .name = "matching-engine",
+        .port = 8084,
         .settings = settings_items,
         .settings_size = sizeof(struct settings),
         .routes = admin_routes,

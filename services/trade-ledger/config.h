@@ -3,7 +3,7 @@
 
 #include "../chassis/config.h"
 
-enum funding_mode { FUNDING_SANDBOX, FUNDING_OFF };
+enum funding_mode { FUNDING_OFF, FUNDING_SANDBOX };
 
 struct settings {
     int64_t funding_mode; /* enum funding_mode */

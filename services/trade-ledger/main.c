@@ -98,6 +98,7 @@ int main(int argc, char **argv)
 {
     static const struct service service = {
         .name = "trade-ledger",
+        .port = 8082,
         .settings = settings_items,
         .settings_size = sizeof(struct settings),
         .routes = routes,
