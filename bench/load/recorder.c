@@ -22,7 +22,7 @@ struct samples {
 
 struct recorder {
     struct samples answers, placed, traded;
-    char *prefix, *brokers, *group;
+    char *prefix, *brokers;
     struct consumer_options options;
     struct consumer *consumer;
     pthread_t thread;
@@ -72,10 +72,9 @@ bool recorder_open(const char *brokers, const char *prefix, struct recorder **re
     if (brokers) {
         recorder->brokers = xstrdup(brokers);
         recorder->prefix = xstrdup(prefix);
-        recorder->group = xasprintf("penstock-load-%d", (int)getpid());
         recorder->options = (struct consumer_options){
             .kafka = { .brokers = recorder->brokers, .topic_prefix = recorder->prefix, .client_id = "penstock-load" },
-            .group = recorder->group,
+            .group = "penstock-load",
             .topics = topics,
             .handle = on_trades,
             .context = recorder,
@@ -113,7 +112,6 @@ void recorder_free(struct recorder *recorder)
     xfree(recorder->traded.items);
     xfree(recorder->brokers);
     xfree(recorder->prefix);
-    xfree(recorder->group);
     xfree(recorder);
 }
 

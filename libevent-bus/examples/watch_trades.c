@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static struct consumer *consumer; /* for the signal handler */
 
@@ -51,14 +50,11 @@ static void print_error(void *context, const struct error *e)
 int main(int argc, char **argv)
 {
     struct error e = { 0 };
-    char group[64];
-    snprintf(
-        group, sizeof group, "watch-trades-%d", (int)getpid()); /* a group of its own: every watcher sees all trades */
     const struct consumer_options options = {
         .kafka = { .brokers = getenv("KAFKA_BROKERS"),
             .topic_prefix = getenv("TOPIC_PREFIX"),
             .client_id = "watch_trades" },
-        .group = group,
+        .group = "watch-trades", /* only a name: every watcher sees all trades */
         .topics = (const char *const[]){ "trades.v1", NULL },
         .handle = print_trades,
         .on_error = print_error,

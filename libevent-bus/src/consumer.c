@@ -195,8 +195,10 @@ static int slice_ms(int64_t deadline_us)
 
 static bool poll_once(struct consumer *consumer, int timeout_ms, size_t *ret_count, struct error *e)
 {
-    bool busy = consumer->state == HOLDING || consumer->state == POSITIONING;
     arena_clear(consumer->arena);
+    if (!consumer->pg && consumer->state != HOLDING && !discover_partitions(consumer, e))
+        return false;
+    bool busy = consumer->state == HOLDING || consumer->state == POSITIONING;
     fetch(consumer, busy ? 0 : timeout_ms);
     if (!error_is(&consumer->fatal, ERROR_NONE)) {
         *e = consumer->fatal;
@@ -278,6 +280,7 @@ void consumer_get_stats(const struct consumer *consumer, struct consumer_stats *
         .lag = atomic_load(&consumer->lag),
         .last_progress_us = atomic_load(&consumer->last_progress_us),
         .assigned = atomic_load(&consumer->assigned),
+        .missing_topics = atomic_load(&consumer->missing_topics),
     };
 }
 
@@ -311,6 +314,9 @@ static bool check_options(const struct consumer_options *options, struct error *
         return error_field(e, ERROR_INVALID, "", "topics", "a consumer needs a topic");
     if (!options->group || !options->group[0])
         return error_field(e, ERROR_INVALID, "", "group", "a consumer needs a group");
+    if (options->pg && (options->from_end || options->tail > 0))
+        return error_field(e, ERROR_INVALID, "", options->from_end ? "from_end" : "tail",
+            "a consumer into Postgres starts where its rows say");
     if (options->batch_max > BATCH_MAX)
         return error_field(e, ERROR_INVALID, "", "batch_max", "a batch is at most %d events", BATCH_MAX);
     return true;
@@ -345,7 +351,8 @@ static bool configure(struct consumer *consumer, rd_kafka_conf_t *conf, struct e
             return false;
     }
     rd_kafka_conf_set_opaque(conf, consumer);
-    rd_kafka_conf_set_rebalance_cb(conf, rebalance);
+    if (consumer->pg)
+        rd_kafka_conf_set_rebalance_cb(conf, rebalance);
     rd_kafka_conf_set_error_cb(conf, client_error);
     return true;
 }
@@ -398,8 +405,9 @@ bool consumer_open(const struct consumer_options *options, struct consumer **ret
         if (!pg_open(options->pg, &consumer->pg, e))
             return false;
     }
-    if (!start(consumer, e) || !subscribe(consumer, e))
+    if (!start(consumer, e) || (consumer->pg && !subscribe(consumer, e)))
         return false;
+    consumer->missing_topics = consumer->pg ? 0 : (uint32_t)consumer->topic_count;
     *ret_consumer = TAKE(consumer);
     return true;
 }

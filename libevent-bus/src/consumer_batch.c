@@ -13,6 +13,7 @@ void batch_init(struct batch *batch, size_t max)
     *batch = (struct batch){
         .messages = xcalloc(max, sizeof *batch->messages),
         .partitions = xcalloc(max, sizeof *batch->partitions),
+        .traces = xcalloc(max, sizeof *batch->traces),
         .deliveries = xcalloc(max, sizeof *batch->deliveries),
     };
 }
@@ -23,6 +24,7 @@ void batch_release(struct batch *batch)
         rd_kafka_message_destroy(batch->messages[i]);
     xfree(batch->messages);
     xfree(batch->partitions);
+    xfree(batch->traces);
     xfree(batch->deliveries);
     *batch = (struct batch){ 0 };
 }
@@ -30,6 +32,7 @@ void batch_release(struct batch *batch)
 void batch_add(struct batch *batch, rd_kafka_message_t *message, struct partition *partition)
 {
     batch->messages[batch->count] = message;
+    batch->traces[batch->count] = (struct trace){ 0 };
     batch->partitions[batch->count++] = partition;
 }
 
@@ -70,6 +73,16 @@ static void touch_partitions(struct consumer *consumer)
     }
 }
 
+/* The trace begins at the door: what an event causes can be joined even if its writer knew nothing of traces. */
+static void begin_trace(struct trace *trace, struct event *event)
+{
+    if (event->traceparent[0])
+        return;
+    if (!trace->parent[0])
+        trace_new(trace);
+    event->traceparent = trace->parent;
+}
+
 /* The events for the handler. The others are dead letters already. */
 static size_t parse(struct consumer *consumer)
 {
@@ -79,7 +92,10 @@ static size_t parse(struct consumer *consumer)
         struct delivery *delivery = &batch->deliveries[parsed];
         const char *topic = consumer->options->topics[batch->partitions[i]->topic];
         error_clear(&delivery->verdict);
-        if (!event_parse(batch->messages[i], topic, &delivery->event, &delivery->verdict))
+        bool well_formed = event_parse(batch->messages[i], topic, &delivery->event, &delivery->verdict);
+        if (consumer->pg)
+            begin_trace(&batch->traces[i], &delivery->event);
+        if (!well_formed)
             dead_letter(consumer, &delivery->event, &delivery->verdict);
         else if (!error_is(&batch->culprit, ERROR_NONE))
             dead_letter(consumer, &delivery->event, &batch->culprit);

@@ -38,7 +38,9 @@ static struct partition *add(struct consumer *consumer, const char *topic_name, 
         size_t size = (consumer->partition_count + 1) * sizeof *consumer->partition_table;
         consumer->partition_table = xrealloc(consumer->partition_table, size);
         struct partition *partition = &consumer->partition_table[consumer->partition_count++];
-        *partition = (struct partition){ .topic = topic, .number = number, .next_offset = -1, .attempted = -1 };
+        *partition = (struct partition){
+            .topic = topic, .number = number, .late = consumer->discovered, .next_offset = -1, .attempted = -1
+        };
         return partition;
     }
     return NULL;
@@ -167,8 +169,19 @@ static bool read_rows(struct consumer *consumer, const char *cluster, struct err
     return true;
 }
 
-/* The log's ends, for partitions that were never read. */
-static bool ask_ends(struct consumer *consumer, struct columns *columns, bool from_end, struct error *e)
+/* Of a partition that was never read, whose log reaches from low to high. */
+static int64_t first_offset(
+    const struct consumer_options *options, const struct partition *partition, int64_t low, int64_t high)
+{
+    if (partition->late)
+        return low;
+    if (options->tail > 0)
+        return high - low > options->tail ? high - options->tail : low;
+    return options->from_end ? high : low;
+}
+
+/* Asks for the log's ends to know where to begin, for partitions that were never read. */
+static bool ask_first(struct consumer *consumer, struct columns *columns, struct error *e)
 {
     for (size_t i = 0; i < columns->count; i++) {
         const char *topic_name = consumer->topic_names[columns->partitions[i]->topic];
@@ -180,7 +193,7 @@ static bool ask_ends(struct consumer *consumer, struct columns *columns, bool fr
             e->kind = ERROR_TRANSIENT;
             return false;
         }
-        columns->next_offsets[i] = from_end ? high : low;
+        columns->next_offsets[i] = first_offset(consumer->options, columns->partitions[i], low, high);
     }
     return true;
 }
@@ -195,7 +208,7 @@ static bool load_rows(struct consumer *consumer, struct error *e)
     struct columns missing = collect(consumer, is_unknown);
     if (missing.count == 0)
         return true;
-    if (!ask_ends(consumer, &missing, false, e))
+    if (!ask_first(consumer, &missing, e))
         return false;
     arg_partitions(consumer, &missing);
     pg_arg_int64s(consumer->pg, missing.next_offsets, missing.count);
@@ -207,7 +220,7 @@ static bool load_rows(struct consumer *consumer, struct error *e)
 static bool load_memory(struct consumer *consumer, struct error *e)
 {
     struct columns missing = collect(consumer, is_unknown);
-    if (!ask_ends(consumer, &missing, consumer->options->from_end, e))
+    if (!ask_first(consumer, &missing, e))
         return false;
     for (size_t i = 0; i < missing.count; i++)
         missing.partitions[i]->next_offset = missing.next_offsets[i];

@@ -1,6 +1,7 @@
-/* consumer_private.h -- the consumer's rooms: consumer.c (life cycle, group, fetching), consumer_position.c (where each
- * partition stands), consumer_batch.c (one batch in one transaction, and what to do when it fails), dead_letter.c.
- * All run on the thread that calls consumer_poll(); only the atomics are touched by others. */
+/* consumer_private.h -- the consumer's rooms: consumer.c (life cycle, group, fetching), consumer_discover.c (a plain
+ * consumer's partitions), consumer_position.c (where each partition stands), consumer_batch.c (one batch in one
+ * transaction, and what to do when it fails), dead_letter.c. All run on the thread that calls consumer_poll(); only the
+ * atomics are touched by others. */
 #pragma once
 
 #include <event_bus/consumer.h>
@@ -28,6 +29,7 @@ struct partition {
     size_t topic; /* index of options->topics */
     int32_t number;
     bool assigned;
+    bool late;           /* plain: appeared while we ran, so nothing of it is history: read from its beginning */
     bool at_end;         /* the end was reached and nothing came since */
     int64_t next_offset; /* first not handled: what the row says; -1: not known */
     int64_t attempted;   /* what the attempt in hand moves it to; -1: not touched by it */
@@ -36,6 +38,7 @@ struct partition {
 struct batch {
     rd_kafka_message_t **messages;
     struct partition **partitions; /* of each message */
+    struct trace *traces;          /* of each message: begun here if it came without one */
     struct delivery *deliveries;   /* of the attempt in hand, without the malformed */
     size_t count, done;            /* messages held; of these handled */
     size_t attempt;                /* messages of the attempt in hand */
@@ -60,14 +63,16 @@ struct consumer {
     struct partition *partition_table; /* all ever assigned; a plain consumer's positions are nowhere else */
     size_t partition_count, last_found;
     struct batch batch;
-    bool reread;        /* an event had to be thrown away: seek once the batch is done */
-    struct error fatal; /* kind not NONE: met in a callback */
-    int64_t copied_us;  /* when positions were last copied to Kafka */
+    bool reread;         /* an event had to be thrown away: seek once the batch is done */
+    struct error fatal;  /* kind not NONE: met in a callback */
+    int64_t copied_us;   /* when positions were last copied to Kafka */
+    int64_t discover_us; /* plain: when to look for partitions again (monotonic) */
+    bool discovered;     /* plain: it has been looked once */
 
     atomic_bool stopping;
     atomic_uint_least64_t events, batches, dead_letters, retries;
     atomic_int_least64_t lag, last_progress_us;
-    atomic_uint_least32_t assigned;
+    atomic_uint_least32_t assigned, missing_topics;
 };
 
 /* ---- consumer.c ---- */
@@ -75,6 +80,10 @@ void consumer_tell_error(struct consumer *consumer, const struct error *e);
 void consumer_say(struct consumer *consumer, const char *fmt, ...) PRINTF(2, 3);
 void consumer_hold(struct consumer *consumer);    /* READING → HOLDING */
 void consumer_release(struct consumer *consumer); /* HOLDING → READING */
+
+/* ---- consumer_discover.c ---- */
+/* Plain: looks for topics and partitions when it is time to. New ones: → POSITIONING. No batch may be held. */
+MUST_CHECK bool discover_partitions(struct consumer *consumer, struct error *e);
 
 /* ---- consumer_position.c ---- */
 struct partition *position_find(

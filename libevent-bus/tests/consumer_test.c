@@ -435,49 +435,43 @@ Test(consumer, a_passing_failure_is_retried_and_blames_no_event)
     fixture_expect_exactly_once(&f);
 }
 
-/* ---- Plain ---- */
+/* ---- Traces ---- */
 
-static uint64_t plain_seen;
+static char traces[2][4][TRACEPARENT_LEN + 1]; /* of each attempt, by event */
+static int trace_attempts;
 
-static bool count_plainly(
+static bool remember_traces(
     struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e)
 {
-    (void)context;
-    cr_assert(!pg && !outbox);
+    cr_assert(count == 4 && trace_attempts < 2);
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(deliveries[i].event.id, "0-3") == 0 && count > 1)
-            return error_set(e, ERROR_REFUSED, "not in company");
+        const struct event *event = &deliveries[i].event;
+        snprintf(traces[trace_attempts][i], sizeof traces[0][0], "%s", event->traceparent);
+        outbox_add_raw(outbox, "out.v1", event->key, event->type, event->value, event->traceparent, NULL);
     }
-    plain_seen += count;
-    return true;
+    if (trace_attempts++ == 0)
+        return error_set(e, ERROR_TRANSIENT, "not now");
+    return fixture_effects(pg, outbox, deliveries, count, context, e);
 }
 
-Test(consumer, a_plain_consumer_reads_all_or_only_what_comes)
+Test(consumer, an_event_without_a_trace_begins_one_and_the_trace_of_the_others_goes_on)
 {
-    fixture_open(&f, 2);
-    fixture_produce(&f, 0, 20);
-    f.options.pg = NULL;
-    f.options.handle = count_plainly;
-    f.options.from_end = true;
-    f.options.group = "tail";
-    CLEANUP(consumer_free) struct consumer *tail = open_consumer();
-    struct consumer_stats stats = { 0 };
-    for (int polls = 0; polls < 300 && (stats.assigned < 2 || stats.lag != 0); polls++) {
-        struct error e;
-        size_t count;
-        cr_assert(consumer_poll(tail, 50, &count, &e));
-        consumer_get_stats(tail, &stats);
+#define GIVEN "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    static const char *const given[] = { "", GIVEN, "00-nonsense", "" };
+    fixture_open(&f, 1);
+    for (size_t i = 0; i < ARRAY_LEN(given); i++)
+        fixture_produce_raw(&f, f.rk, 0, (struct bytes){ "value", 5 },
+            (const char *const[]){ "ce_specversion", "1.0", "ce_id", "x", "ce_source", "/tests", "ce_type", "T",
+                given[i][0] ? "traceparent" : NULL, given[i], NULL });
+    fixture_flush(f.rk);
+    f.options.handle = remember_traces;
+    CLEANUP(consumer_free) struct consumer *consumer = open_consumer();
+    fixture_drain(consumer, 4);
+    for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+        struct trace trace;
+        cr_expect(trace_parse(traces[1][i], &trace), "%zu: %s", i, traces[1][i]);
+        cr_expect_str_eq(traces[0][i], traces[1][i], "the second attempt sees the same");
+        cr_expect_eq(strcmp(traces[1][i], GIVEN) == 0, i == 1);
     }
-    cr_expect_eq(plain_seen, 0);
-    fixture_produce(&f, 1, 5);
-    fixture_drain(tail, 5);
-    cr_expect_eq(plain_seen, 5);
-    plain_seen = 0;
-    struct consumer_options options = f.options;
-    f.options.from_end = false;
-    f.options.group = "all";
-    CLEANUP(consumer_free) struct consumer *all = open_consumer();
-    fixture_drain(all, 25);
-    cr_expect_eq(plain_seen, 25);
-    f.options = options;
+    cr_expect_eq(fixture_ask(&f, "SELECT count(DISTINCT traceparent) FROM outbox WHERE traceparent <> ''"), 4);
 }

@@ -35,10 +35,10 @@ rd_kafka_t *fixture_transactional_producer(const struct fixture *f)
     return rk;
 }
 
-static void create_topic(struct fixture *f)
+void fixture_create_topic(struct fixture *f, const char *name, int partitions)
 {
     char why[256];
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(f->topic, f->partitions, 1, why, sizeof why);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, 1, why, sizeof why);
     cr_assert_not_null(topic, "%s", why);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(f->rk);
     rd_kafka_CreateTopics(f->rk, &topic, 1, NULL, queue);
@@ -46,15 +46,37 @@ static void create_topic(struct fixture *f)
     size_t count;
     const rd_kafka_topic_result_t **results =
         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(answer), &count);
-    cr_assert(count == 1 && rd_kafka_topic_result_error(results[0]) == 0, "topic %s was not made", f->topic);
+    cr_assert(count == 1 && rd_kafka_topic_result_error(results[0]) == 0, "topic %s was not made", name);
     rd_kafka_event_destroy(answer);
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewTopic_destroy(topic);
 }
 
-static void delete_topic(struct fixture *f)
+void fixture_add_partitions(struct fixture *f, int partitions)
 {
-    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(f->topic);
+    char why[256];
+    rd_kafka_NewPartitions_t *more = rd_kafka_NewPartitions_new(f->topic, (size_t)partitions, why, sizeof why);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(f->rk);
+    rd_kafka_CreatePartitions(f->rk, &more, 1, NULL, queue);
+    rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, FLUSH_MS);
+    cr_assert(answer && !rd_kafka_event_error(answer), "no more partitions");
+    rd_kafka_event_destroy(answer);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewPartitions_destroy(more);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(f->rk, f->topic, NULL);
+    for (f->partitions = 0; f->partitions < partitions;) { /* until our producer knows */
+        const struct rd_kafka_metadata *metadata;
+        cr_assert_eq(rd_kafka_metadata(f->rk, 0, topic, &metadata, FLUSH_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+        f->partitions = metadata->topics[0].partition_cnt;
+        rd_kafka_metadata_destroy(metadata);
+        usleep(20000);
+    }
+    rd_kafka_topic_destroy(topic);
+}
+
+void fixture_delete_topic(struct fixture *f, const char *name)
+{
+    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(f->rk);
     rd_kafka_DeleteTopics(f->rk, &topic, 1, NULL, queue);
     rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, FLUSH_MS);
@@ -145,7 +167,7 @@ void fixture_open(struct fixture *f, int partitions)
         .on_error = remember_error,
     };
     f->rk = new_producer(f, NULL);
-    create_topic(f);
+    fixture_create_topic(f, f->topic, partitions);
     f->admin = PQconnectdb(f->database.admin_url);
     fixture_execute(f, "SET client_min_messages = warning");
     /* nothing unique: an effect that happens twice is to be seen */
@@ -156,7 +178,7 @@ void fixture_open(struct fixture *f, int partitions)
 
 void fixture_close(struct fixture *f)
 {
-    delete_topic(f);
+    fixture_delete_topic(f, f->topic);
     rd_kafka_destroy(f->rk);
     PQfinish(f->admin);
 }

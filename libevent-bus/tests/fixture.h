@@ -28,7 +28,10 @@ struct fixture {
 };
 
 void fixture_open(struct fixture *f, int partitions);
-void fixture_close(struct fixture *f); /* deletes the topic */
+void fixture_close(struct fixture *f);                                          /* deletes the topic */
+void fixture_create_topic(struct fixture *f, const char *name, int partitions); /* name with the prefix */
+void fixture_delete_topic(struct fixture *f, const char *name);
+void fixture_add_partitions(struct fixture *f, int partitions); /* to so many in all */
 
 /* Well-formed events; ids "<partition>-<n>" with n counted on over all calls. */
 void fixture_produce(struct fixture *f, int partition, int count);

@@ -43,6 +43,7 @@ static bool reader_open(struct service_runtime *runtime, const struct subscripti
             .context = reader,
             .pg = runtime->service->database && !subscription->plain ? &runtime->pg : NULL,
             .from_end = subscription->from_end,
+            .tail = subscription->tail,
             .batch_max = subscription->batch_max,
             .on_error = on_error,
             .on_state = on_state,

@@ -11,7 +11,7 @@ static bool consumer_healthy(const struct service_runtime *runtime, const struct
 {
     const int64_t since_us =
         stats->last_progress_us > runtime->started_us ? stats->last_progress_us : runtime->started_us;
-    return stats->lag == 0 || now_us() - since_us < PROGRESS_MAX_S * 1000000LL;
+    return stats->missing_topics == 0 && (stats->lag == 0 || now_us() - since_us < PROGRESS_MAX_S * 1000000LL);
 }
 
 static json_t *consumers_json(struct service_runtime *runtime, bool *healthy)
@@ -22,9 +22,10 @@ static json_t *consumers_json(struct service_runtime *runtime, bool *healthy)
         consumer_get_stats(runtime->readers[i].consumer, &stats);
         const bool well = consumer_healthy(runtime, &stats);
         *healthy = *healthy && well;
-        json_array_append_new(list,
-            json_pack("{s:s, s:b, s:i, s:I, s:I}", "group", runtime->readers[i].subscription->group, "healthy", well,
-                "partitions", (int)stats.assigned, "lag", (json_int_t)stats.lag, "events", (json_int_t)stats.events));
+        json_array_append_new(
+            list, json_pack("{s:s, s:b, s:i, s:i, s:I, s:I}", "group", runtime->readers[i].subscription->group,
+                      "healthy", well, "partitions", (int)stats.assigned, "missing_topics", (int)stats.missing_topics,
+                      "lag", (json_int_t)stats.lag, "events", (json_int_t)stats.events));
     }
     return list;
 }
@@ -35,7 +36,7 @@ static void get_health(struct service_runtime *runtime, struct http_call *call)
     bool healthy = true;
     json_t *consumers = consumers_json(runtime, &healthy);
     if (!healthy)
-        snprintf(reason, sizeof reason, "a consumer makes no progress");
+        snprintf(reason, sizeof reason, "a consumer makes no progress or misses a topic");
     if (runtime->keys && !keys_loaded(runtime->keys)) {
         healthy = false;
         snprintf(reason, sizeof reason, "the identity service's token keys are not loaded");

@@ -30,11 +30,12 @@
 struct service_runtime; /* the running service */
 
 struct subscription {
-    const char *group;         /* NULL ends the table. Bare consumer group */
+    const char *group;         /* NULL ends the table. Bare consumer group; of a plain one only a name */
     const char *const *topics; /* NULL-terminated */
     consumer_handler handle;   /* context is the service's state */
-    bool plain;                /* no database: read models in memory */
-    bool from_end;             /* plain: start at the end */
+    bool plain;    /* no database, no group: this process reads all partitions into a read model in memory */
+    bool from_end; /* plain: start at the end */
+    uint32_t tail; /* plain: start this many offsets before the end of each partition; 0: see from_end */
     uint32_t batch_max;
 };
 

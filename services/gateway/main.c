@@ -19,7 +19,8 @@ static bool on_markets(
 
 static const struct subscription subscriptions[] = {
     { "gateway-markets", (const char *const[]){ "markets.v1", NULL }, on_markets, .plain = true },
-    { "gateway-trades", (const char *const[]){ "trades.v1", NULL }, on_markets, .plain = true },
+    { "gateway-trades", (const char *const[]){ "trades.v1", NULL }, on_markets, .plain = true,
+        .tail = MARKET_VIEW_TRADES_MAX },
     { "gateway-books", (const char *const[]){ "market.book.v1", NULL }, on_markets, .plain = true, .from_end = true },
     { 0 },
 };
@@ -65,6 +66,7 @@ int main(int argc, char **argv)
 {
     static const struct service service = {
         .name = "gateway",
+        .port = 8080,
         .settings = settings_items,
         .settings_size = sizeof(struct settings),
         .routes = routes,

@@ -3,7 +3,14 @@
  * Into Postgres: the position (next offset) of each partition is a row of consumer_positions in the handler's own
  * database and moves in the same transaction as the effects, by a compare-and-set: whoever lost the partition cannot
  * write. On assignment the consumer seeks to that row; without a row it starts at the beginning. Kafka's committed
- * offsets are not used, except as a copy for lag tools. Only committed records of Kafka transactions are seen.
+ * offsets are not used, except as a copy for lag tools. Only committed records of Kafka transactions are seen. An event
+ * that came without a traceparent begins a trace here: its handler sees a fresh one, so that what it causes can be
+ * joined to it.
+ *
+ * Plain (pg NULL): every consumer reads all partitions of its topics by itself, whatever its group is called, and keeps
+ * its position in memory only; so two processes each see everything, and a new one waits for no other. Topics and
+ * partitions that appear while it runs are found within 10 s (1 s for a topic that was missing) and read from their
+ * beginning.
  *
  * A loop of its own: consumer_run() blocks the calling thread until consumer_stop(). Transient errors are retried with
  * jittered back-off from 100 ms to 10 s; FATAL ends the run: among others a position that is no longer in the log, or
@@ -37,14 +44,17 @@ typedef bool (*consumer_handler)(
 
 struct consumer_options {
     struct kafka_options kafka;
-    const char *group;         /* bare; also names the rows in consumer_positions */
+    const char *group;         /* bare; also names the rows in consumer_positions. Plain consumer: only a name */
     const char *const *topics; /* bare names, NULL-terminated */
     consumer_handler handle;
     void (*committed)(void *context); /* optional: the batch last handled is durable */
     void *context;
-    const struct pg_options *pg; /* NULL: plain consumer: no transaction; position only in memory */
+    const struct pg_options *pg; /* NULL: plain consumer: no group, no transaction; position only in memory */
     bool from_end;               /* plain consumer: start at the end instead of the beginning */
-    uint32_t batch_max;          /* events; 0: 500 */
+    /* Plain consumer: start this far before the end of each partition; 0: see from_end. Counted in offsets, of which
+     * transaction markers take some and compaction leaves gaps: at most so many events. */
+    uint32_t tail;
+    uint32_t batch_max; /* events; 0: 500 */
     void (*on_error)(
         void *context, const struct error *e); /* optional: told of each retried error and dead letter; for logs */
     void (*on_state)(void *context, const char *line); /* optional: assignment, seek, stop; for logs */
@@ -55,6 +65,7 @@ struct consumer_stats {
     int64_t lag; /* events not yet handled over all assigned partitions, as of the last fetch; -1 unknown */
     int64_t last_progress_us; /* now_us() when a batch was last handled, or the end was last reached */
     uint32_t assigned;        /* partitions */
+    uint32_t missing_topics;  /* plain consumer: not found (yet); it goes on looking */
 };
 
 /* Options and what they point to must outlive the consumer. Errors: INVALID (setting named), FATAL, TRANSIENT
@@ -70,6 +81,7 @@ EB_API void consumer_stop(struct consumer *consumer); /* any thread, any time, s
 EB_API void consumer_get_stats(const struct consumer *consumer, struct consumer_stats *ret); /* any thread */
 
 /* Plain consumers and tests: handles one batch, waiting up to timeout_ms for the first event. *ret_count may be 0.
- * After ERROR_TRANSIENT the next call tries the same batch again; call it often enough (60 s) to stay in the group. */
+ * After ERROR_TRANSIENT the next call tries the same batch again; a consumer into Postgres must be polled often
+ * enough (60 s) to stay in its group. */
 EB_API MUST_CHECK bool consumer_poll(
     struct consumer *consumer, uint32_t timeout_ms, size_t *ret_count, struct error *e);
