@@ -32,7 +32,7 @@ struct load_client {
     void *context;
     size_t count;
     uint64_t reconnects;
-    bool draining;
+    bool draining, stopped;
     struct connection connections[];
 };
 
@@ -186,7 +186,7 @@ size_t load_client_run(struct load_client *client, int64_t until_us, int64_t dra
         for (int i = 0; i < n; i++)
             on_event(client, events[i].data.u64, events[i].events);
         int64_t now = monotonic_us();
-        client->draining = now >= until_us;
+        client->draining = client->stopped || now >= until_us;
         if (now - last_tick >= 1000) {
             busy = tick(client, now);
             last_tick = now;
@@ -228,6 +228,11 @@ void load_client_free(struct load_client *client)
     close(client->epoll);
     freeaddrinfo(client->address);
     xfree(client);
+}
+
+void load_client_stop(struct load_client *client)
+{
+    client->stopped = true;
 }
 
 uint64_t load_client_reconnects(const struct load_client *client)

@@ -28,5 +28,7 @@ void load_client_free(struct load_client *client);
 /* Runs until `until_us` (monotonic) has passed; then waits for answers still under way, at most `drain_us`. Returns how
  * many are left without an answer. */
 size_t load_client_run(struct load_client *client, int64_t until_us, int64_t drain_us);
+/* From a callback: no further requests, as if until_us had passed. */
+void load_client_stop(struct load_client *client);
 uint64_t load_client_reconnects(const struct load_client *client);
 DEFINE_CLEANUP(struct load_client *, load_client_free)

@@ -22,7 +22,7 @@ struct options {
     size_t connections, users;
     double seconds, drain_seconds;
     uint64_t orders, rate, seed;
-    bool fills, json;
+    bool fills, place_only, json;
 };
 
 /* One connection's orders, all of one user. */
@@ -39,6 +39,7 @@ struct load {
     const struct options *options;
     struct lane *lanes;
     struct recorder *recorder;
+    struct load_client *client;
     FILE *acked;
     uint64_t run_id, issued, placed, cancelled, refused, failed;
     int64_t started_us;
@@ -80,10 +81,12 @@ static size_t next_request(void *context, size_t index, char request[LOAD_REQUES
 {
     struct load *load = context;
     struct lane *lane = &load->lanes[index];
+    if (load->options->orders > 0 && load->issued >= load->options->orders)
+        load_client_stop(load->client);
     if (!due(load))
         return 0;
     struct flow_step step;
-    flow_next(&lane->flow, lane->open_count, &step);
+    flow_next(&lane->flow, load->options->place_only ? 0 : lane->open_count, &step);
     load->issued++;
     lane->placing = step.kind == FLOW_PLACE;
     lane->ioc = step.ioc;
@@ -106,7 +109,8 @@ static void done(void *context, size_t index, const struct load_answer *answer)
 {
     struct load *load = context;
     struct lane *lane = &load->lanes[index];
-    recorder_answer(load->recorder, answer->ended_us - answer->started_us);
+    if (lane->placing)
+        recorder_answer(load->recorder, answer->ended_us - answer->started_us);
     if (lane->placing && answer->status == 201) {
         uint64_t id = order_id_of(answer->body);
         load->placed++;
@@ -152,6 +156,7 @@ static bool run(const struct options *options, struct error *e)
         !load_client_open(options->host, options->port, options->connections, next_request, done, &load, &client, e))
         return false;
     load.recorder = recorder;
+    load.client = client;
     load.acked = options->acked_path ? fopen(options->acked_path, "w") : NULL;
     if (options->acked_path && !load.acked)
         return error_field(e, ERROR_INVALID, "", "--acked", "cannot be written");
@@ -165,7 +170,7 @@ static bool run(const struct options *options, struct error *e)
     size_t unanswered = load_client_run(client, until_us, (int64_t)(options->drain_seconds * 1e6));
     double seconds = (double)(monotonic_us() - load.started_us) / 1e6;
     recorder_settle(recorder, 2000);
-    report(&load, seconds < options->seconds ? options->seconds : seconds, unanswered, load_client_reconnects(client));
+    report(&load, seconds, unanswered, load_client_reconnects(client));
     if (load.acked)
         fclose(load.acked);
     xfree(load.lanes);
@@ -174,7 +179,8 @@ static bool run(const struct options *options, struct error *e)
 
 static const char usage[] =
     "usage: penstock-load [--host H] [--port P] [--users N] [--connections N] [--seconds S] [--drain S] [--rate N]\n"
-    "                     [--orders N] [--seed N] [--symbol S] [--acked FILE] [--fills] [--json]\n"
+    "                     [--orders N] [--seed N] [--symbol S] [--acked FILE] [--fills] [--place-only] [--json]\n"
+    "       --orders: so many requests (placing and cancelling), then end; latencies of HTTP are those of POST\n"
     "       --fills reads trades.v1 (KAFKA_BROKERS, TOPIC_PREFIX) and measures from POST to the fill\n";
 
 int main(int argc, char **argv)
@@ -185,7 +191,8 @@ int main(int argc, char **argv)
         { "drain", required_argument, NULL, 'd' }, { "rate", required_argument, NULL, 'r' },
         { "orders", required_argument, NULL, 'o' }, { "seed", required_argument, NULL, 'e' },
         { "symbol", required_argument, NULL, 'y' }, { "acked", required_argument, NULL, 'a' },
-        { "fills", no_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' }, { 0 } };
+        { "fills", no_argument, NULL, 'f' }, { "place-only", no_argument, NULL, 'n' },
+        { "json", no_argument, NULL, 'j' }, { 0 } };
     const char *port = getenv("GATEWAY_PORT"), *brokers = getenv("KAFKA_BROKERS"), *prefix = getenv("TOPIC_PREFIX");
     struct options options = { .host = "127.0.0.1",
         .port = port ? port : "8080",
@@ -234,6 +241,9 @@ int main(int argc, char **argv)
             break;
         case 'f':
             options.fills = true;
+            break;
+        case 'n':
+            options.place_only = true;
             break;
         case 'j':
             options.json = true;

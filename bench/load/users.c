@@ -58,7 +58,7 @@ static bool post(
 
 static bool open_user(struct users *users, size_t index, const char *base, struct error *e)
 {
-    static const char *const money[][2] = { { "USD", "10000000000" }, { "BTC", "100000" }, { "ETH", "1000000" } };
+    static const char *const money[][2] = { { "USD", "10000000" }, { "BTC", "100000" }, { "ETH", "1000000" } };
     json_t *json;
     CLEANUP(xfree) char *signup = xasprintf("%s/auth/signup", base);
     CLEANUP(xfree) char *topup = xasprintf("%s/api/fund/topup", base);

@@ -83,7 +83,7 @@ check_format() {
 }
 
 check_shell() {
-    (cd "$root" && { sources '*.sh' tools/launcher/supervise tools/migrate tests/with-servers .ci/run && echo penstock; } |
+    (cd "$root" && { sources '*.sh' tools/launcher/supervise tools/migrate tests/with-servers bench/run .ci/run && echo penstock; } |
         xargs shellcheck --shell=bash --external-sources)
 }
 
@@ -191,6 +191,10 @@ command_test() {
 }
 
 command_bench() {
-    [ -x "$root/bench/run" ] || fail 'bench: bench/run is missing'
+    enter
+    ensure_packages run
+    ensure_packages test
+    ensure_kafka
+    export PENSTOCK_CACHE=$cache
     exec "$root/bench/run" "$@"
 }
