@@ -1,6 +1,6 @@
 # test.sh -- ./penstock test and bench.
 #
-# Suites: lint; unit and integration (the plain build); sanitized (both again under ASan and UBSan); system (tests/system/*.sh).
+# Suites: lint; unit and integration (the plain build); sanitized (both again, and a journey, under ASan and UBSan); system (tests/system/*.sh).
 # Every test program's cases are counted; a program without countable cases counts as one.
 
 all_suites=(lint unit integration sanitized system)
@@ -123,6 +123,7 @@ suite_sanitized() {
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
     run_meson 'unit sanitized' "$sanitizing" unit
     run_meson 'integration sanitized' "$sanitizing" integration "$root/tests/with-servers"
+    PENSTOCK_BUILD=$sanitizing run_system_test "$root/tests/system/journey_http.sh"
 }
 
 # A system test is a script that starts what it needs and prints "ok TEXT" or "not ok TEXT" for each claim.
