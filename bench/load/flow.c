@@ -33,7 +33,7 @@ void flow_init(struct flow *flow, uint64_t seed, int64_t mid_cents)
 void flow_next(struct flow *flow, size_t open_orders, struct flow_step *ret_step)
 {
     flow->excitement = flow->excitement * 0.97 + (unit(flow) < 0.02 ? 8.0 : 0.0);
-    flow->mid_cents += (int64_t)(flow_random(flow) % 21) - 10;
+    flow->mid_cents += (int64_t)(flow_random(flow) % 3) - 1;
     if (flow->mid_cents < 100000)
         flow->mid_cents = 100000;
     *ret_step = (struct flow_step){ .wait_us = (int64_t)(-log(unit(flow)) * 1000.0 / (1.0 + flow->excitement)) };
@@ -47,11 +47,11 @@ void flow_next(struct flow *flow, size_t open_orders, struct flow_step *ret_step
     ret_step->kind = FLOW_PLACE;
     ret_step->buy = flow_random(flow) & 1;
     ret_step->quantity_lots = power_law(flow, 1.5, 100000) * 100;
-    int64_t distance = power_law(flow, 1.2, 5000) * 10;
+    int64_t distance = power_law(flow, 1.2, 5000) * 100;
     bool aggressive = unit(flow) < 0.2;
     ret_step->ioc = aggressive && unit(flow) < 0.5;
     if (aggressive)
-        distance = -distance / 4;
+        distance = -distance / 2;
     ret_step->price_cents = ret_step->buy ? flow->mid_cents - distance : flow->mid_cents + distance;
     if (ret_step->price_cents < 1)
         ret_step->price_cents = 1;

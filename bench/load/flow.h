@@ -1,8 +1,9 @@
 /* flow.h -- a day of order flow with the shape of a real one, from a seed: the same seed gives the same flow.
  *
  * Shape: sizes by a power law (exponent 2.5 over lots), distance from the touch by a power law in ticks, arrivals in
- * clusters (a self-exciting rate), about 90 % of resting orders cancelled before they trade, a price that drifts as a
- * random walk, three quarters of orders passive. Pure; the caller keeps the orders and says which are still open. */
+ * clusters (a self-exciting rate), four of five orders passive, four of five resting orders cancelled before they trade
+ * (as long as the caller keeps a few thousand open), a price that drifts as a random walk. Pure; the caller keeps the
+ * orders and says which are still open. */
 #pragma once
 
 #include <event_bus/base.h>

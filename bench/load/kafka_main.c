@@ -50,7 +50,6 @@ struct request {
 
 /* One user. Cancels are answered by order_id, so those on their way are kept; together at most in_flight. */
 struct lane {
-    struct flow flow;
     uint64_t open[OPEN_MAX];
     size_t open_count, cancel_count, cancel_capacity;
     uint64_t *cancels; /* indices of requests */
@@ -62,6 +61,7 @@ struct load {
     struct producer *producer;
     struct reader *reader;
     struct recorder *recorder;
+    struct flow flow; /* one price for all */
     struct lane *lanes;
     struct request *requests;
     size_t request_count, request_capacity;
@@ -136,7 +136,7 @@ static bool send_next(struct load *load, struct error *e)
     uint32_t user = (uint32_t)(load->request_count % load->options->users);
     struct lane *lane = &load->lanes[user];
     struct flow_step step;
-    flow_next(&lane->flow, load->options->place_only ? 0 : lane->open_count, &step);
+    flow_next(&load->flow, load->options->place_only ? 0 : lane->open_count, &step);
     return step.kind == FLOW_PLACE ? send_place(load, user, &step, e) : send_cancel(load, user, &step, e);
 }
 
@@ -373,10 +373,9 @@ static bool run(const struct options *options, struct error *e)
     load.lanes = xcalloc(options->users, sizeof *load.lanes);
     /* Fresh for each run, and far from the ids that identity gives. */
     load.first_user = 1000000000000u + load.run_id / 1000 % 1000000000u * USERS_MAX;
-    for (size_t i = 0; i < options->users; i++) {
+    for (size_t i = 0; i < options->users; i++)
         snprintf(load.lanes[i].key, sizeof load.lanes[i].key, "%" PRIu64, load.first_user + i);
-        flow_init(&load.lanes[i].flow, options->seed + i, 6500000);
-    }
+    flow_init(&load.flow, options->seed, 6500000);
     if (!take_position(&load, e) || !give_money(&load, e))
         return false;
     load.started_us = load.answered_us = monotonic_us();

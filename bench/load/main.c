@@ -27,7 +27,6 @@ struct options {
 
 /* One connection's orders, all of one user. */
 struct lane {
-    struct flow flow;
     const char *token;
     uint64_t open[OPEN_MAX];
     size_t open_count;
@@ -37,6 +36,7 @@ struct lane {
 
 struct load {
     const struct options *options;
+    struct flow flow; /* one price for all */
     struct lane *lanes;
     struct recorder *recorder;
     struct load_client *client;
@@ -86,7 +86,7 @@ static size_t next_request(void *context, size_t index, char request[LOAD_REQUES
     if (!due(load))
         return 0;
     struct flow_step step;
-    flow_next(&lane->flow, load->options->place_only ? 0 : lane->open_count, &step);
+    flow_next(&load->flow, load->options->place_only ? 0 : lane->open_count, &step);
     load->issued++;
     lane->placing = step.kind == FLOW_PLACE;
     lane->ioc = step.ioc;
@@ -161,10 +161,9 @@ static bool run(const struct options *options, struct error *e)
     if (options->acked_path && !load.acked)
         return error_field(e, ERROR_INVALID, "", "--acked", "cannot be written");
     load.lanes = xcalloc(options->connections, sizeof *load.lanes);
-    for (size_t i = 0; i < options->connections; i++) {
+    for (size_t i = 0; i < options->connections; i++)
         load.lanes[i].token = users_token(users, i % options->users);
-        flow_init(&load.lanes[i].flow, options->seed + i, 6500000);
-    }
+    flow_init(&load.flow, options->seed, 6500000);
     load.started_us = monotonic_us();
     int64_t until_us = load.started_us + (int64_t)(options->seconds * 1e6);
     size_t unanswered = load_client_run(client, until_us, (int64_t)(options->drain_seconds * 1e6));
