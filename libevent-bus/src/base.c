@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CRASH_POINT_NAME_MAX = 64 };
+enum { CRASH_POINT_NAME_MAX = 64, CRASH_POINTS_MAX = 16 };
 
 static void *or_die(void *p)
 {
@@ -82,33 +82,37 @@ int64_t monotonic_us(void)
     return clock_us(CLOCK_MONOTONIC);
 }
 
-/* What CRASH_AT asked for, read once. Without it `armed` stays false, and a crash point is one load. */
+/* What CRASH_AT asked for, read once. Without it `count` stays 0, and a crash point is one load. */
 static struct {
     pthread_once_t once;
-    bool armed;
-    char point[CRASH_POINT_NAME_MAX];
-    atomic_long visits_left;
+    size_t count;
+    struct {
+        char name[CRASH_POINT_NAME_MAX];
+        atomic_long visits_left;
+    } points[CRASH_POINTS_MAX];
 } crash = { .once = PTHREAD_ONCE_INIT };
 
 static void crash_read_environment(void)
 {
     const char *at = getenv("CRASH_AT");
-    if (!at || !*at)
-        return;
-    size_t len = strcspn(at, ":");
-    if (len >= sizeof crash.point)
-        return;
-    memcpy(crash.point, at, len);
-    long visit = at[len] == ':' ? strtol(at + len + 1, NULL, 10) : 1;
-    atomic_store(&crash.visits_left, visit);
-    crash.armed = true;
+    while (at && *at && crash.count < CRASH_POINTS_MAX) {
+        size_t entry_len = strcspn(at, ","), name_len = strcspn(at, ":,");
+        if (name_len > 0 && name_len < CRASH_POINT_NAME_MAX) {
+            memcpy(crash.points[crash.count].name, at, name_len);
+            long visit = at[name_len] == ':' ? strtol(at + name_len + 1, NULL, 10) : 1;
+            atomic_store(&crash.points[crash.count++].visits_left, visit);
+        }
+        at += entry_len + (at[entry_len] == ',');
+    }
 }
 
 void crash_point(const char *point)
 {
     pthread_once(&crash.once, crash_read_environment);
-    if (!crash.armed || strcmp(point, crash.point) != 0)
-        return;
-    if (atomic_fetch_sub(&crash.visits_left, 1) == 1)
+    for (size_t i = 0; i < crash.count; i++) {
+        if (strcmp(point, crash.points[i].name) != 0 || atomic_fetch_sub(&crash.points[i].visits_left, 1) != 1)
+            continue;
+        dprintf(STDERR_FILENO, "crash point %s\n", point);
         kill(getpid(), SIGKILL);
+    }
 }

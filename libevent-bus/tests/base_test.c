@@ -19,6 +19,10 @@ static const struct {
     { "relay.published:6", 5 },
     { "relay.publish", 5 },
     { "relay.published.twice", 5 },
+    { "relay.published:4,engine.elsewhere:3", 2 },
+    { "relay.published:2,engine.elsewhere:3", 1 },
+    { "relay.elsewhere,,relay.published:3,", 2 },
+    { "relay.publish,ed:1", 5 },
 };
 
 Test(base, a_crash_point_kills_at_the_visit_that_was_asked_for)

@@ -156,6 +156,6 @@ bool http_commands(struct pg *pg, struct outbox *outbox, struct http_call *const
     for (size_t i = 0; i < asked; i++)
         reply_to(&commands[i], asking[i]);
     count_answers(commands, asked);
-    crash_point("ledger.booked");
+    crash_point("ledger.decided");
     return true;
 }

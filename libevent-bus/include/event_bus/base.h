@@ -57,6 +57,7 @@ DEFINE_CLEANUP(struct arena *, arena_free)
 EB_API int64_t now_us(void);
 EB_API int64_t monotonic_us(void);
 
-/* Ends the process with SIGKILL when the environment says CRASH_AT=<point> (or <point>:<n> for the n-th visit);
- * otherwise costs a comparison. The crash tests visit each named point. */
+/* Ends the process with SIGKILL, after one line on stderr, when the environment's CRASH_AT names this point; otherwise
+ * costs a comparison. CRASH_AT is a comma-separated list, each of <point> or <point>:<n> for its n-th visit; whichever
+ * is reached first ends the process. The crash tests visit each named point. */
 EB_API void crash_point(const char *point);
