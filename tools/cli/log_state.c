@@ -68,7 +68,7 @@ static void map_put(struct map *map, uint64_t key, size_t value)
 
 struct log_state {
     struct log_market markets[LOG_MARKETS_MAX];
-    size_t market_count;
+    size_t market_count, expected_markets;
     struct log_order *orders;
     size_t order_count, order_capacity, missing_orders;
     struct map order_by_id;
@@ -166,6 +166,16 @@ void log_state_expect_topup(struct log_state *state, uint64_t topup_id)
 {
     map_put(&state->topups, topup_id, 0);
     state->missing_topups++;
+}
+
+void log_state_expect_markets(struct log_state *state, size_t count)
+{
+    state->expected_markets = count;
+}
+
+size_t log_state_missing_markets(const struct log_state *state)
+{
+    return state->expected_markets > state->market_count ? state->expected_markets - state->market_count : 0;
 }
 
 size_t log_state_missing_orders(const struct log_state *state)

@@ -46,6 +46,8 @@ DEFINE_CLEANUP(struct log_state *, log_state_free)
 /* Before the events: what the database has. */
 void log_state_expect_order(struct log_state *state, uint64_t order_id);
 void log_state_expect_topup(struct log_state *state, uint64_t topup_id);
+void log_state_expect_markets(struct log_state *state, size_t count);
+size_t log_state_missing_markets(const struct log_state *state);
 size_t log_state_missing_orders(const struct log_state *state); /* expected, not yet in the log */
 size_t log_state_missing_topups(const struct log_state *state);
 
