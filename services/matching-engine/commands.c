@@ -48,20 +48,22 @@ static bool apply_order(
     if (!market_of(engine, event, order->symbol, &market, e))
         return false;
 
-    struct engine_order command = {
+    struct engine_command command = {
         .order_id = order->order_id,
         .user_id = order->user_id,
         .price_ticks = order->price_ticks,
         .quantity_lots = order->quantity_lots,
         .hold_minor = order->hold_minor,
         .at_us = order->accepted_at_us,
-        .side = (int32_t)order->side,
-        .type = (int32_t)order->type,
-        .time_in_force = (int32_t)order->time_in_force,
-        .post_only = order->post_only,
+        .side = engine_code(order->side),
+        .type = engine_code(order->type),
+        .time_in_force = engine_code(order->time_in_force),
+        .post_only = order->post_only ? ENGINE_POST_OR_REJECT : ENGINE_MAY_TAKE,
+        .kind = ENGINE_PLACE,
+        .market = market,
     };
 
-    return judged(engine_place(engine, market, &command), e);
+    return judged(engine_apply(engine, &command), e);
 }
 
 static bool apply_cancel(
@@ -70,8 +72,18 @@ static bool apply_cancel(
     const Penstock__Orders__V1__CancelAccepted *cancel = (const void *)message;
     uint16_t market;
 
-    return market_of(engine, event, cancel->symbol, &market, e) &&
-           judged(engine_cancel(engine, market, cancel->order_id, cancel->user_id, cancel->accepted_at_us), e);
+    if (!market_of(engine, event, cancel->symbol, &market, e))
+        return false;
+
+    struct engine_command command = {
+        .kind = ENGINE_CANCEL,
+        .market = market,
+        .order_id = cancel->order_id,
+        .user_id = cancel->user_id,
+        .at_us = cancel->accepted_at_us,
+    };
+
+    return judged(engine_apply(engine, &command), e);
 }
 
 static bool apply_tick(
@@ -80,7 +92,12 @@ static bool apply_tick(
     const Penstock__Orders__V1__TimeTicked *tick = (const void *)message;
     uint16_t market;
 
-    return market_of(engine, event, tick->symbol, &market, e) && judged(engine_tick(engine, market, tick->now_us), e);
+    if (!market_of(engine, event, tick->symbol, &market, e))
+        return false;
+
+    struct engine_command command = { .kind = ENGINE_TICK, .market = market, .at_us = tick->now_us };
+
+    return judged(engine_apply(engine, &command), e);
 }
 
 static bool apply_market(

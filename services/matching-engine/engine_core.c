@@ -9,12 +9,13 @@
 enum {
     PPM = 1000000,
     SYMBOL_TABLE_SIZE = 2 * ENGINE_MARKETS_MAX,
-    BOOK_RECORD_MAX = sizeof(struct engine_book_record) + ENGINE_LEVELS_MAX * sizeof(struct engine_level_change),
+    GROUP_SIZE_MAX = sizeof(struct engine_group) + ENGINE_LEVELS_MAX * sizeof(struct engine_level_change),
 };
 
-static_assert((int)BOOK_RECORD_MAX <= (int)ENGINE_BUFFER_MIN, "the longest record fits the smallest buffer");
-static_assert(sizeof(struct engine_fill) % 8 == 0 && sizeof(struct engine_order_record) % 8 == 0 &&
-                  sizeof(struct engine_cancel_rejected) % 8 == 0 && sizeof(struct engine_level_change) % 8 == 0,
+static_assert((int)GROUP_SIZE_MAX <= (int)ENGINE_BUFFER_MIN, "the longest record fits the smallest buffer");
+static_assert(sizeof(struct engine_fill) % 8 == 0 && sizeof(struct engine_opened) % 8 == 0 &&
+                  sizeof(struct engine_closed) % 8 == 0 && sizeof(struct engine_cancel_rejected) % 8 == 0 &&
+                  sizeof(struct engine_group) % 8 == 0 && sizeof(struct engine_level_change) % 8 == 0,
     "records stay aligned");
 
 struct market {
@@ -32,8 +33,8 @@ struct engine {
     void *context;
     unsigned char *buffer;
     size_t buffer_size, buffer_used;
-    uint64_t postings_pending;
-    uint32_t levels_pending;
+    uint32_t postings_pending, levels_pending, orders_pending;
+    bool level3;
     struct engine_level_change levels[ENGINE_LEVELS_MAX];
 };
 
@@ -43,46 +44,6 @@ struct taker {
     int64_t limit_ticks, filled_lots, remaining_lots;
     enum book_side_index side;
 };
-
-const char *engine_verdict_field(enum engine_verdict verdict)
-{
-    static const char *const fields[ENGINE_VERDICTS] = {
-        [ENGINE_OK] = "",
-        [ENGINE_BAD_MARKET] = "symbol",
-        [ENGINE_BAD_ORDER_ID] = "order_id",
-        [ENGINE_BAD_USER_ID] = "user_id",
-        [ENGINE_BAD_SIDE] = "side",
-        [ENGINE_BAD_TYPE] = "type",
-        [ENGINE_BAD_TIME_IN_FORCE] = "time_in_force",
-        [ENGINE_BAD_PRICE] = "price_ticks",
-        [ENGINE_BAD_QUANTITY] = "quantity_lots",
-        [ENGINE_BAD_HOLD] = "hold_minor",
-        [ENGINE_DUPLICATE_ORDER] = "order_id",
-        [ENGINE_BAD_CONFIG] = "config",
-        [ENGINE_TOO_MANY_MARKETS] = "symbol",
-    };
-    return verdict < ENGINE_VERDICTS ? fields[verdict] : "";
-}
-
-const char *engine_verdict_text(enum engine_verdict verdict)
-{
-    static const char *const texts[ENGINE_VERDICTS] = {
-        [ENGINE_OK] = "fine",
-        [ENGINE_BAD_MARKET] = "no such market was configured",
-        [ENGINE_BAD_ORDER_ID] = "the order id must be above 0",
-        [ENGINE_BAD_USER_ID] = "the user id must be above 0",
-        [ENGINE_BAD_SIDE] = "unknown side",
-        [ENGINE_BAD_TYPE] = "unknown order type",
-        [ENGINE_BAD_TIME_IN_FORCE] = "unknown time in force",
-        [ENGINE_BAD_PRICE] = "the price must be above 0",
-        [ENGINE_BAD_QUANTITY] = "the quantity must be above 0",
-        [ENGINE_BAD_HOLD] = "the hold is not what price and quantity ask for",
-        [ENGINE_DUPLICATE_ORDER] = "an order with this id is open",
-        [ENGINE_BAD_CONFIG] = "a value is out of range, or lot, notional unit or assets of a market changed",
-        [ENGINE_TOO_MANY_MARKETS] = "the shard's limit of markets is reached",
-    };
-    return verdict < ENGINE_VERDICTS ? texts[verdict] : "";
-}
 
 struct engine *engine_new(const struct engine_options *options)
 {
@@ -95,6 +56,7 @@ struct engine *engine_new(const struct engine_options *options)
         pages_max = options->orders_max < 1u << 20 ? options->orders_max : 1u << 20;
     engine->drain = options->drain;
     engine->context = options->context;
+    engine->level3 = options->level3;
     engine->markets_max = options->markets_max;
     engine->buffer_size = options->buffer_size < ENGINE_BUFFER_MIN ? ENGINE_BUFFER_MIN : options->buffer_size;
     engine->buffer = malloc(engine->buffer_size);
@@ -144,46 +106,38 @@ static void *record_begin(struct engine *engine, struct market *market, enum eng
     return record;
 }
 
-static void record_order(struct engine *engine, struct market *market, enum engine_record_kind kind,
-    const struct engine_resting *order, enum engine_status status, enum engine_reason reason)
+/* Emits what is pending of postings and order changes, and of levels when asked for. */
+static void record_group(struct engine *engine, struct market *market, bool with_levels, bool last)
 {
-    struct engine_order_record *out = record_begin(engine, market, kind, sizeof *out, (enum engine_side)order->side, 1);
-    out->order_id = order->order_id;
-    out->user_id = order->user_id;
-    out->price_ticks = order->price_ticks;
-    out->filled_lots = order->filled_lots;
-    out->remaining_lots = order->remaining_lots;
-    memset(&out->status, 0, sizeof *out - offsetof(struct engine_order_record, status));
-    out->status = (uint8_t)status;
-    out->reason = (uint8_t)reason;
+    uint32_t levels = with_levels ? engine->levels_pending : 0;
+    unsigned parts =
+        (engine->postings_pending > 0 ? 1u : 0) + (levels > 0 ? 1u : 0) + (engine->orders_pending > 0 ? 1u : 0);
+    if (parts == 0)
+        return;
+    size_t changes_size = levels * sizeof *engine->levels;
+    struct engine_group *out = record_begin(engine, market, ENGINE_RECORD_GROUP, sizeof *out + changes_size, 0, parts);
+    out->posting_seq = engine->postings_pending > 0 ? ++market->state.posting_seq : 0;
+    out->book_seq = levels > 0 ? ++market->state.book_seq : 0;
+    out->orders_seq = engine->orders_pending > 0 ? ++market->state.orders_seq : 0;
+    out->postings = engine->postings_pending;
+    out->levels = levels;
+    out->orders = engine->orders_pending;
+    out->last = last;
+    memcpy(out->changes, engine->levels, changes_size);
+    engine->postings_pending = engine->orders_pending = 0;
+    engine->levels_pending -= levels;
 }
 
-static void record_postings(struct engine *engine, struct market *market)
+static void count_order_change(struct engine *engine, struct market *market)
 {
-    if (engine->postings_pending == 0)
-        return;
-    struct engine_postings *out = record_begin(engine, market, ENGINE_RECORD_POSTINGS, sizeof *out, 0, 1);
-    out->posting_seq = ++market->state.posting_seq;
-    out->count = engine->postings_pending;
-    engine->postings_pending = 0;
+    if (engine->level3 && ++engine->orders_pending == ENGINE_ORDERS_MAX)
+        record_group(engine, market, false, false);
 }
 
 static void count_posting(struct engine *engine, struct market *market)
 {
     if (++engine->postings_pending == ENGINE_POSTINGS_MAX)
-        record_postings(engine, market);
-}
-
-static void record_book(struct engine *engine, struct market *market)
-{
-    if (engine->levels_pending == 0)
-        return;
-    size_t changes_size = engine->levels_pending * sizeof *engine->levels;
-    struct engine_book_record *out = record_begin(engine, market, ENGINE_RECORD_BOOK, sizeof *out + changes_size, 0, 1);
-    out->book_seq = ++market->state.book_seq;
-    out->count = engine->levels_pending;
-    memcpy(out->changes, engine->levels, changes_size);
-    engine->levels_pending = 0;
+        record_group(engine, market, false, false);
 }
 
 /* Notes the state of a level. Called once a level and command, when the command is done with it; a level that is gone
@@ -198,13 +152,12 @@ static void note_level(struct engine *engine, struct market *market, enum book_s
         .side = side == BOOK_BID ? ENGINE_BUY : ENGINE_SELL,
     };
     if (engine->levels_pending == ENGINE_LEVELS_MAX)
-        record_book(engine, market);
+        record_group(engine, market, true, false);
 }
 
 static void command_end(struct engine *engine, struct market *market)
 {
-    record_postings(engine, market);
-    record_book(engine, market);
+    record_group(engine, market, true, true);
 }
 
 /* ---- Matching ---- */
@@ -244,13 +197,16 @@ static void fill(struct engine *engine, struct market *market, struct taker *tak
     out->trade_id = ++market->state.trade_id;
     out->price_ticks = maker->price_ticks;
     out->quantity_lots = lots;
-    out->taker_limit_ticks = taker->limit_ticks;
     out->maker = (struct engine_party){
         .order_id = maker->order_id,
         .user_id = maker->user_id,
         .filled_lots = maker->filled_lots + lots,
         .remaining_lots = maker->remaining_lots - lots,
         .fee_minor = fee_of(taker_buys ? notional_minor : base_minor, config->maker_fee_ppm),
+        .limit_ticks = maker->price_ticks,
+        .visible_lots = maker->remaining_lots - lots,
+        .status = maker->remaining_lots == lots ? ENGINE_FILLED : ENGINE_PARTIALLY_FILLED,
+        .in_book = true,
     };
     out->taker = (struct engine_party){
         .order_id = taker->order_id,
@@ -258,10 +214,13 @@ static void fill(struct engine *engine, struct market *market, struct taker *tak
         .filled_lots = taker->filled_lots,
         .remaining_lots = taker->remaining_lots,
         .fee_minor = fee_of(taker_buys ? base_minor : notional_minor, config->taker_fee_ppm),
+        .limit_ticks = taker->limit_ticks,
+        .status = taker->remaining_lots == 0 ? ENGINE_FILLED : ENGINE_PARTIALLY_FILLED,
     };
     market->state.last_price_ticks = maker->price_ticks;
     book_reduce(engine->memory, &market->book, maker_slot, lots);
     count_posting(engine, market);
+    count_order_change(engine, market);
 }
 
 /* Trades against the best level until taker or level is used up. false: stopped at an order of the taker's own user. */
@@ -341,7 +300,7 @@ static bool in_range(int32_t value, int32_t first, int32_t last)
     return value >= first && value <= last;
 }
 
-static bool hold_is_exact(const struct engine_market_config *config, const struct engine_order *order)
+static bool hold_is_exact(const struct engine_market_config *config, const struct engine_command *order)
 {
     int64_t notional_minor, base_minor;
     if (__builtin_mul_overflow(order->price_ticks, order->quantity_lots, &notional_minor) ||
@@ -352,7 +311,7 @@ static bool hold_is_exact(const struct engine_market_config *config, const struc
 }
 
 static enum engine_verdict judge_order(
-    const struct engine *engine, const struct market *market, const struct engine_order *order)
+    const struct engine *engine, const struct market *market, const struct engine_command *order)
 {
     if (order->order_id == 0)
         return ENGINE_BAD_ORDER_ID;
@@ -364,6 +323,10 @@ static enum engine_verdict judge_order(
         return ENGINE_BAD_TYPE;
     if (!in_range(order->time_in_force, ENGINE_GTC, ENGINE_GTD))
         return ENGINE_BAD_TIME_IN_FORCE;
+    if (order->post_only > ENGINE_POST_OR_SLIDE)
+        return ENGINE_BAD_POST_ONLY;
+    if (order->self_trade > ENGINE_DECREMENT)
+        return ENGINE_BAD_SELF_TRADE;
     if (order->price_ticks <= 0)
         return ENGINE_BAD_PRICE;
     if (order->quantity_lots <= 0)
@@ -375,18 +338,20 @@ static enum engine_verdict judge_order(
     return ENGINE_OK;
 }
 
-static bool is_supported(const struct engine_order *order)
+static bool is_supported(const struct engine_command *order)
 {
     if (order->type == ENGINE_MARKET)
         return (order->time_in_force == ENGINE_IOC || order->time_in_force == ENGINE_FOK) && !order->post_only;
-    if (order->type != ENGINE_LIMIT || order->time_in_force == ENGINE_GTD)
+    if (order->type != ENGINE_LIMIT || order->time_in_force == ENGINE_GTD || order->post_only > ENGINE_POST_OR_REJECT)
+        return false;
+    if (order->self_trade > ENGINE_CANCEL_NEWEST || order->more)
         return false;
     return !order->post_only || order->time_in_force == ENGINE_GTC;
 }
 
 /* Why the order is refused before it meets the book, or 0. */
 static enum engine_reason refusal(const struct engine *engine, const struct market *market, const struct taker *taker,
-    const struct engine_order *order)
+    const struct engine_command *order)
 {
     if (!is_supported(order))
         return ENGINE_UNSUPPORTED;
@@ -395,6 +360,29 @@ static enum engine_reason refusal(const struct engine *engine, const struct mark
     if (order->post_only && would_cross(engine, market, taker))
         return ENGINE_POST_ONLY_WOULD_CROSS;
     return 0;
+}
+
+static void record_closed(struct engine *engine, struct market *market, const struct engine_resting *order,
+    enum engine_status status, enum engine_reason reason, bool in_book)
+{
+    const struct engine_market_config *config = &market->state.config;
+    struct engine_closed *out =
+        record_begin(engine, market, ENGINE_RECORD_CLOSED, sizeof *out, (enum engine_side)order->side, 1);
+    out->order_id = order->order_id;
+    out->user_id = order->user_id;
+    out->price_ticks = order->price_ticks;
+    out->filled_lots = order->filled_lots;
+    out->remaining_lots = order->remaining_lots;
+    out->released_minor = order->side == ENGINE_BUY
+                              ? order->price_ticks * order->remaining_lots * config->notional_unit_minor
+                              : order->remaining_lots * config->lot_minor;
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_closed, status));
+    out->status = (uint8_t)status;
+    out->reason = (uint8_t)reason;
+    out->in_book = in_book;
+    count_posting(engine, market);
+    if (in_book)
+        count_order_change(engine, market);
 }
 
 static void close_taker(struct engine *engine, struct market *market, const struct taker *taker,
@@ -408,8 +396,7 @@ static void close_taker(struct engine *engine, struct market *market, const stru
         .remaining_lots = taker->remaining_lots,
         .side = (uint8_t)side_name(taker->side),
     };
-    record_order(engine, market, ENGINE_RECORD_CLOSED, &order, status, reason);
-    count_posting(engine, market);
+    record_closed(engine, market, &order, status, reason, false);
 }
 
 static bool level_has_room(const struct engine *engine, const struct market *market, const struct taker *taker)
@@ -435,16 +422,16 @@ static void rest_taker(struct engine *engine, struct market *market, const struc
         .side = (uint8_t)taker->side,
     };
     uint32_t slot = book_add(engine->memory, &market->book, &order);
-    struct engine_resting opened = {
-        .order_id = taker->order_id,
-        .user_id = taker->user_id,
-        .price_ticks = taker->limit_ticks,
-        .filled_lots = taker->filled_lots,
-        .remaining_lots = taker->remaining_lots,
-        .side = (uint8_t)side_name(taker->side),
-    };
-    record_order(engine, market, ENGINE_RECORD_OPENED, &opened,
-        taker->filled_lots > 0 ? ENGINE_PARTIALLY_FILLED : ENGINE_ACCEPTED, 0);
+    struct engine_opened *out =
+        record_begin(engine, market, ENGINE_RECORD_OPENED, sizeof *out, side_name(taker->side), 1);
+    out->order_id = taker->order_id;
+    out->user_id = taker->user_id;
+    out->price_ticks = taker->limit_ticks;
+    out->filled_lots = taker->filled_lots;
+    out->remaining_lots = out->visible_lots = taker->remaining_lots;
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_opened, status));
+    out->status = taker->filled_lots > 0 ? ENGINE_PARTIALLY_FILLED : ENGINE_ACCEPTED;
+    count_order_change(engine, market);
     note_level(
         engine, market, taker->side, taker->limit_ticks, &engine->memory->levels[engine->memory->orders[slot].level]);
 }
@@ -463,11 +450,8 @@ static void execute(struct engine *engine, struct market *market, struct taker *
         close_taker(engine, market, taker, ENGINE_CANCELLED, ENGINE_IOC_REMAINDER);
 }
 
-enum engine_verdict engine_place(struct engine *engine, uint16_t number, const struct engine_order *order)
+static enum engine_verdict place(struct engine *engine, struct market *market, const struct engine_command *order)
 {
-    struct market *market = market_at(engine, number);
-    if (!market)
-        return ENGINE_BAD_MARKET;
     enum engine_verdict verdict = judge_order(engine, market, order);
     if (verdict != ENGINE_OK)
         return verdict;
@@ -496,7 +480,10 @@ static void describe(const struct book_order *order, struct engine_resting *ret_
         .price_ticks = order->price_ticks,
         .filled_lots = order->filled_lots,
         .remaining_lots = order->remaining_lots,
+        .visible_lots = order->remaining_lots,
         .side = (uint8_t)side_name(order->side),
+        .type = ENGINE_LIMIT,
+        .time_in_force = ENGINE_GTC,
     };
 }
 
@@ -509,20 +496,11 @@ static void reject_cancel(struct engine *engine, struct market *market, uint64_t
     out->known = known;
 }
 
-enum engine_verdict engine_cancel(
-    struct engine *engine, uint16_t number, uint64_t order_id, uint64_t user_id, int64_t at_us)
+static enum engine_verdict cancel(struct engine *engine, struct market *market, uint64_t order_id, uint64_t user_id)
 {
-    struct market *market = market_at(engine, number);
-    if (!market)
-        return ENGINE_BAD_MARKET;
-    if (order_id == 0)
-        return ENGINE_BAD_ORDER_ID;
-    if (user_id == 0)
-        return ENGINE_BAD_USER_ID;
-    move_clock(market, at_us);
     uint32_t slot = book_find(engine->memory, order_id);
     const struct book_order *order = &engine->memory->orders[slot];
-    bool known = slot != BOOK_NONE && order->market == number;
+    bool known = slot != BOOK_NONE && order->market == market->number;
     if (!known || order->user_id != user_id) {
         reject_cancel(engine, market, order_id, user_id, known);
         return ENGINE_OK;
@@ -532,20 +510,43 @@ enum engine_verdict engine_cancel(
     enum book_side_index side = order->side;
     const struct book_level *level = &engine->memory->levels[order->level];
     book_remove(engine->memory, &market->book, slot);
-    record_order(engine, market, ENGINE_RECORD_CLOSED, &cancelled, ENGINE_CANCELLED, ENGINE_REQUESTED);
-    count_posting(engine, market);
+    record_closed(engine, market, &cancelled, ENGINE_CANCELLED, ENGINE_REQUESTED, true);
     note_level(engine, market, side, cancelled.price_ticks, level);
     command_end(engine, market);
     return ENGINE_OK;
 }
 
-enum engine_verdict engine_tick(struct engine *engine, uint16_t number, int64_t now_us)
+static enum engine_verdict apply(struct engine *engine, struct market *market, const struct engine_command *command)
 {
-    struct market *market = market_at(engine, number);
-    if (!market)
-        return ENGINE_BAD_MARKET;
-    move_clock(market, now_us);
-    return ENGINE_OK;
+    if (command->kind == ENGINE_PLACE)
+        return place(engine, market, command);
+    if (command->kind != ENGINE_CANCEL && command->kind != ENGINE_TICK)
+        return ENGINE_BAD_COMMAND;
+    if (command->kind == ENGINE_CANCEL && command->order_id == 0)
+        return ENGINE_BAD_ORDER_ID;
+    if (command->kind == ENGINE_CANCEL && command->user_id == 0)
+        return ENGINE_BAD_USER_ID;
+    move_clock(market, command->at_us);
+    return command->kind == ENGINE_CANCEL ? cancel(engine, market, command->order_id, command->user_id) : ENGINE_OK;
+}
+
+enum engine_verdict engine_apply(struct engine *engine, const struct engine_command *command)
+{
+    struct market *market = market_at(engine, command->market);
+    return market ? apply(engine, market, command) : ENGINE_BAD_MARKET;
+}
+
+size_t engine_apply_batch(
+    struct engine *engine, const struct engine_command *commands, size_t count, enum engine_verdict *ret_verdicts)
+{
+    size_t fine = 0;
+    for (size_t i = 0; i < count; i++) {
+        enum engine_verdict verdict = engine_apply(engine, &commands[i]);
+        if (ret_verdicts)
+            ret_verdicts[i] = verdict;
+        fine += verdict == ENGINE_OK;
+    }
+    return fine;
 }
 
 /* ---- Markets ---- */
@@ -669,6 +670,24 @@ void engine_each_order(const struct engine *engine, uint16_t market, enum engine
             if (!each(context, &order))
                 return;
         }
+}
+
+void engine_each_waiting(const struct engine *engine, uint16_t market, enum engine_side side,
+    bool (*each)(void *context, const struct engine_resting *order), void *context)
+{
+    (void)engine, (void)market, (void)side, (void)each, (void)context;
+}
+
+void engine_each_killed(
+    const struct engine *engine, uint16_t market, bool (*each)(void *context, uint64_t user_id), void *context)
+{
+    (void)engine, (void)market, (void)each, (void)context;
+}
+
+enum engine_verdict engine_restore_killed(struct engine *engine, uint16_t market, uint64_t user_id)
+{
+    (void)engine, (void)market, (void)user_id;
+    return ENGINE_BAD_COMMAND;
 }
 
 bool engine_best(

@@ -215,7 +215,7 @@ static void post_fill(struct outputs *outputs, const struct engine_fill *fill)
     add_legs(outputs, posting, legs, settlement_of_fill(config, fill, legs));
 }
 
-static void post_release(struct outputs *outputs, const struct engine_order_record *closed)
+static void post_release(struct outputs *outputs, const struct engine_closed *closed)
 {
     struct settlement_leg legs[SETTLEMENT_LEGS_MAX];
     Penstock__Ledger__V1__Posting *posting = posting_new(outputs, 1);
@@ -225,14 +225,16 @@ static void post_release(struct outputs *outputs, const struct engine_order_reco
         order_state(outputs, closed->order_id, closed->user_id, closed->filled_lots, closed->remaining_lots);
     posting->orders[0]->status = (Penstock__Orders__V1__OrderStatus)closed->status;
     posting->orders[0]->reason = (Penstock__Orders__V1__CancelReason)closed->reason;
-    add_legs(outputs, posting, legs, settlement_of_release(config, closed, legs));
+    add_legs(outputs, posting, legs,
+        settlement_of_release(
+            config, (enum engine_side)closed->record.side, closed->user_id, closed->released_minor, legs));
 }
 
-static void emit_postings(struct outputs *outputs, const struct engine_postings *record)
+static void emit_postings(struct outputs *outputs, const struct engine_group *record)
 {
     Penstock__Ledger__V1__PostingsEmitted message = PENSTOCK__LEDGER__V1__POSTINGS_EMITTED__INIT;
 
-    assert(outputs->postings_count == record->count);
+    assert(outputs->postings_count == record->postings);
     message.symbol = symbol_of(outputs, &record->record);
     message.posting_seq = record->posting_seq;
     message.seq = record->record.seq;
@@ -292,7 +294,7 @@ static void emit_fill(struct outputs *outputs, const struct engine_fill *fill)
     outputs->stats.fills++;
 }
 
-static void emit_opened(struct outputs *outputs, const struct engine_order_record *opened)
+static void emit_opened(struct outputs *outputs, const struct engine_opened *opened)
 {
     Penstock__Orders__V1__OrderOpened message = PENSTOCK__ORDERS__V1__ORDER_OPENED__INIT;
 
@@ -305,7 +307,7 @@ static void emit_opened(struct outputs *outputs, const struct engine_order_recor
     emit(outputs, OUTPUT_EVENTS, &opened->record, user_key(outputs, opened->user_id), message.seq, &message.base);
 }
 
-static void emit_closed(struct outputs *outputs, const struct engine_order_record *closed)
+static void emit_closed(struct outputs *outputs, const struct engine_closed *closed)
 {
     Penstock__Orders__V1__OrderCancelled message = PENSTOCK__ORDERS__V1__ORDER_CANCELLED__INIT;
 
@@ -335,13 +337,13 @@ static void emit_cancel_rejected(struct outputs *outputs, const struct engine_ca
     emit(outputs, OUTPUT_EVENTS, &rejected->record, user_key(outputs, rejected->user_id), message.seq, &message.base);
 }
 
-static void emit_book(struct outputs *outputs, const struct engine_book_record *record)
+static void emit_book(struct outputs *outputs, const struct engine_group *record)
 {
     Penstock__MarketData__V1__BookChanged message = PENSTOCK__MARKET_DATA__V1__BOOK_CHANGED__INIT;
 
-    message.changes = arena_alloc(outputs->arena, record->count * sizeof *message.changes);
-    message.n_changes = record->count;
-    for (size_t i = 0; i < record->count; i++) {
+    message.changes = arena_alloc(outputs->arena, record->levels * sizeof *message.changes);
+    message.n_changes = record->levels;
+    for (size_t i = 0; i < record->levels; i++) {
         Penstock__MarketData__V1__LevelChange *change = arena_alloc(outputs->arena, sizeof *change);
 
         *change = (Penstock__MarketData__V1__LevelChange)PENSTOCK__MARKET_DATA__V1__LEVEL_CHANGE__INIT;
@@ -353,9 +355,17 @@ static void emit_book(struct outputs *outputs, const struct engine_book_record *
     }
     message.symbol = symbol_of(outputs, &record->record);
     message.book_seq = record->book_seq;
-    message.seq = record->record.seq;
+    message.seq = record->record.seq + (record->postings > 0);
     message.at_us = record->record.at_us;
     emit(outputs, OUTPUT_BOOK, &record->record, message.symbol, record->book_seq, &message.base);
+}
+
+static void emit_group(struct outputs *outputs, const struct engine_group *group)
+{
+    if (group->postings > 0)
+        emit_postings(outputs, group);
+    if (group->levels > 0)
+        emit_book(outputs, group);
 }
 
 void outputs_records(void *context, const struct engine_record *first, size_t size)
@@ -380,12 +390,13 @@ void outputs_records(void *context, const struct engine_record *first, size_t si
         case ENGINE_RECORD_CANCEL_REJECTED:
             emit_cancel_rejected(outputs, (const void *)record);
             break;
-        case ENGINE_RECORD_POSTINGS:
-            emit_postings(outputs, (const void *)record);
+        case ENGINE_RECORD_GROUP:
+            emit_group(outputs, (const void *)record);
             break;
-        case ENGINE_RECORD_BOOK:
-            emit_book(outputs, (const void *)record);
-            break;
+        case ENGINE_RECORD_TRIGGERED:
+        case ENGINE_RECORD_AMENDED:
+        case ENGINE_RECORD_AMEND_REJECTED:
+            break; /* the core gives none of them yet */
         }
 }
 

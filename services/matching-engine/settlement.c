@@ -6,7 +6,7 @@ size_t settlement_of_fill(const struct engine_market_config *market, const struc
     bool taker_buys = fill->record.side == ENGINE_BUY;
     const struct engine_party *buyer = taker_buys ? &fill->taker : &fill->maker;
     const struct engine_party *seller = taker_buys ? &fill->maker : &fill->taker;
-    int64_t limit_ticks = taker_buys ? fill->taker_limit_ticks : fill->price_ticks;
+    int64_t limit_ticks = buyer->limit_ticks;
     int64_t base_minor = fill->quantity_lots * market->lot_minor;
     int64_t paid_minor = fill->price_ticks * fill->quantity_lots * market->notional_unit_minor;
     int64_t held_minor = limit_ticks * fill->quantity_lots * market->notional_unit_minor;
@@ -26,13 +26,12 @@ size_t settlement_of_fill(const struct engine_market_config *market, const struc
     return count;
 }
 
-size_t settlement_of_release(const struct engine_market_config *market, const struct engine_order_record *closed,
-    struct settlement_leg ret_legs[SETTLEMENT_LEGS_MAX])
+size_t settlement_of_release(const struct engine_market_config *market, enum engine_side side, uint64_t user_id,
+    int64_t released_minor, struct settlement_leg ret_legs[SETTLEMENT_LEGS_MAX])
 {
-    bool buys = closed->record.side == ENGINE_BUY;
-    int64_t held_minor = buys ? closed->price_ticks * closed->remaining_lots * market->notional_unit_minor
-                              : closed->remaining_lots * market->lot_minor;
-    uint32_t asset = buys ? market->quote_asset_id : market->base_asset_id;
-    ret_legs[0] = (struct settlement_leg){ closed->user_id, SETTLEMENT_USER, asset, held_minor, -held_minor };
+    if (released_minor == 0)
+        return 0;
+    uint32_t asset = side == ENGINE_BUY ? market->quote_asset_id : market->base_asset_id;
+    ret_legs[0] = (struct settlement_leg){ user_id, SETTLEMENT_USER, asset, released_minor, -released_minor };
     return 1;
 }

@@ -4,8 +4,9 @@
  * price p: buyer   quote  held -= limit·q·unit, available += (limit - p)·q·unit       base   available += q·lot - fee
  *   seller  base   held -= q·lot                                               quote  available += p·q·unit - fee
  *   house   fees account of each asset += fee
- * and closing an order moves the hold of what remains back to available. Per asset the legs sum to zero, and never more
- * is taken from a hold than was put there. All products fit: the engine refuses orders whose hold does not. */
+ * with the buyer's own limit; a buy by quote amount is held what it pays. What an order holds no longer (closed,
+ * amended) moves back to available; the record says how much. Per asset the legs sum to zero, and never more is taken
+ * from a hold than was put there. All products fit: the engine refuses orders whose hold does not. */
 #pragma once
 
 #include "engine_core.h"
@@ -25,5 +26,6 @@ struct settlement_leg {
 /* Both write at most SETTLEMENT_LEGS_MAX legs and return how many. */
 size_t settlement_of_fill(const struct engine_market_config *market, const struct engine_fill *fill,
     struct settlement_leg ret_legs[SETTLEMENT_LEGS_MAX]);
-size_t settlement_of_release(const struct engine_market_config *market, const struct engine_order_record *closed,
-    struct settlement_leg ret_legs[SETTLEMENT_LEGS_MAX]);
+/* released_minor of CLOSED, AMENDED or AMEND_REJECTED; no legs if it is 0. */
+size_t settlement_of_release(const struct engine_market_config *market, enum engine_side side, uint64_t user_id,
+    int64_t released_minor, struct settlement_leg ret_legs[SETTLEMENT_LEGS_MAX]);

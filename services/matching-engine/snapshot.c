@@ -233,7 +233,11 @@ static bool read_orders(
             .filled_lots = (int64_t)get_int(r, 8),
             .remaining_lots = (int64_t)get_int(r, 8),
             .side = (uint8_t)side,
+            .type = ENGINE_LIMIT,
+            .time_in_force = ENGINE_GTC,
         };
+
+        order.visible_lots = order.remaining_lots;
 
         if (r->bad)
             return damaged(e, "cut in its orders");

@@ -51,7 +51,7 @@ static struct hold *hold_of(struct audit *audit, uint64_t order_id)
     return &audit->holds[at];
 }
 
-void audit_accept(struct audit *audit, uint16_t market, const struct engine_order *order)
+void audit_accept(struct audit *audit, uint16_t market, const struct engine_command *order)
 {
     struct hold *hold = hold_of(audit, order->order_id);
 
@@ -104,7 +104,7 @@ static void audit_fill(struct audit *audit, const struct engine_market_config *c
     cr_assert(fill->trade_id == ++audit->trade_id[fill->record.market]);
     cr_assert(fill->quantity_lots > 0);
     cr_assert(fill->maker.user_id != fill->taker.user_id, "a self-trade");
-    cr_assert(taker_buys ? fill->price_ticks <= fill->taker_limit_ticks : fill->price_ticks >= fill->taker_limit_ticks,
+    cr_assert(taker_buys ? fill->price_ticks <= fill->taker.limit_ticks : fill->price_ticks >= fill->taker.limit_ticks,
         "a trade through the taker's limit");
     uint32_t taker_pays = taker_buys ? config->quote_asset_id : config->base_asset_id;
     uint32_t maker_pays = taker_buys ? config->base_asset_id : config->quote_asset_id;
@@ -118,10 +118,11 @@ static void audit_fill(struct audit *audit, const struct engine_market_config *c
 }
 
 static void audit_closed(
-    struct audit *audit, const struct engine_market_config *config, const struct engine_order_record *closed)
+    struct audit *audit, const struct engine_market_config *config, const struct engine_closed *closed)
 {
     struct settlement_leg legs[SETTLEMENT_LEGS_MAX];
-    size_t count = settlement_of_release(config, closed, legs);
+    size_t count = settlement_of_release(
+        config, (enum engine_side)closed->record.side, closed->user_id, closed->released_minor, legs);
     check_legs(legs, count);
     cr_assert(closed->status != ENGINE_REJECTED || closed->filled_lots == 0, "a rejected order has fills");
     draw(audit, closed->order_id, closed->user_id,
@@ -150,17 +151,31 @@ static void apply_level(struct audit *audit, uint16_t market, const struct engin
         audit->levels_count++;
 }
 
-static void audit_book(struct audit *audit, const struct engine_book_record *book)
+static void audit_levels(struct audit *audit, const struct engine_group *group)
 {
-    cr_assert(book->book_seq == ++audit->book_seq[book->record.market]);
-    cr_assert(book->count > 0 && book->count <= ENGINE_LEVELS_MAX);
-    for (size_t i = 0; i < book->count; i++) {
-        for (size_t j = 0; j < i && book->count < 100; j++)
-            cr_assert(book->changes[i].side != book->changes[j].side ||
-                          book->changes[i].price_ticks != book->changes[j].price_ticks,
+    cr_assert(group->book_seq == ++audit->book_seq[group->record.market]);
+    cr_assert(group->levels <= ENGINE_LEVELS_MAX);
+    for (size_t i = 0; i < group->levels; i++) {
+        for (size_t j = 0; j < i && group->levels < 100; j++)
+            cr_assert(group->changes[i].side != group->changes[j].side ||
+                          group->changes[i].price_ticks != group->changes[j].price_ticks,
                 "a level appears twice in one change");
-        apply_level(audit, book->record.market, &book->changes[i]);
+        apply_level(audit, group->record.market, &group->changes[i]);
     }
+}
+
+static void audit_group(struct audit *audit, const struct engine_group *group)
+{
+    uint16_t market = group->record.market;
+    unsigned parts = (group->postings > 0 ? 1u : 0) + (group->levels > 0 ? 1u : 0) + (group->orders > 0 ? 1u : 0);
+    cr_assert(parts > 0, "an empty group");
+    audit->seq[market] += parts - 1;
+    if (group->postings > 0)
+        cr_assert(group->posting_seq == ++audit->posting_seq[market]);
+    cr_assert(group->postings == audit->postings[market] && group->postings <= ENGINE_POSTINGS_MAX);
+    audit->postings[market] = 0;
+    if (group->levels > 0)
+        audit_levels(audit, group);
 }
 
 void audit_records(void *context, const struct engine_record *first, size_t size)
@@ -179,18 +194,14 @@ void audit_records(void *context, const struct engine_record *first, size_t size
             audit_fill(audit, config, (const struct engine_fill *)record);
             break;
         case ENGINE_RECORD_CLOSED:
-            audit_closed(audit, config, (const struct engine_order_record *)record);
+            audit_closed(audit, config, (const struct engine_closed *)record);
             break;
-        case ENGINE_RECORD_POSTINGS: {
-            const struct engine_postings *postings = (const struct engine_postings *)record;
-            cr_assert(postings->posting_seq == ++audit->posting_seq[market]);
-            cr_assert(postings->count == audit->postings[market] && postings->count <= ENGINE_POSTINGS_MAX);
-            audit->postings[market] = 0;
+        case ENGINE_RECORD_GROUP:
+            audit_group(audit, (const struct engine_group *)record);
             break;
-        }
-        case ENGINE_RECORD_BOOK:
-            audit_book(audit, (const struct engine_book_record *)record);
-            break;
+        case ENGINE_RECORD_TRIGGERED:
+        case ENGINE_RECORD_AMENDED:
+        case ENGINE_RECORD_AMEND_REJECTED:
         case ENGINE_RECORD_OPENED:
         case ENGINE_RECORD_CANCEL_REJECTED:
             break;

@@ -16,7 +16,7 @@ DEFINE_CLEANUP(struct audit *, audit_free)
 void audit_set_engine(struct audit *audit, const struct engine *engine);
 
 /* The ledger accepted this order and set its hold aside. */
-void audit_accept(struct audit *audit, uint16_t market, const struct engine_order *order);
+void audit_accept(struct audit *audit, uint16_t market, const struct engine_command *order);
 
 /* Feed of `drain`. Fails the running test on the first violation. */
 void audit_records(void *audit, const struct engine_record *first, size_t size);

@@ -174,16 +174,17 @@ Test(engine_core, refuses_a_command_that_breaks_the_contract_and_changes_nothing
     CLEANUP(script_free) struct script *script = script_new(10, 10);
     struct engine *engine = script_engine(script);
     script_step(script, &(struct script_step){ "buy 1 u1 1@100", NULL, NULL });
-    const struct engine_order good = { .order_id = 2,
+    const struct engine_command good = { .order_id = 2,
         .user_id = 1,
         .price_ticks = 10,
         .quantity_lots = 2,
         .hold_minor = 20,
         .side = ENGINE_BUY,
         .type = ENGINE_LIMIT,
-        .time_in_force = ENGINE_GTC };
+        .time_in_force = ENGINE_GTC,
+        .kind = ENGINE_PLACE };
     struct {
-        struct engine_order order;
+        struct engine_command order;
         enum engine_verdict verdict;
     } cases[] = { { good, ENGINE_BAD_ORDER_ID }, { good, ENGINE_BAD_USER_ID }, { good, ENGINE_BAD_SIDE },
         { good, ENGINE_BAD_SIDE }, { good, ENGINE_BAD_TYPE }, { good, ENGINE_BAD_TYPE },
@@ -196,7 +197,7 @@ Test(engine_core, refuses_a_command_that_breaks_the_contract_and_changes_nothing
     cases[3].order.side = 3;
     cases[4].order.type = 0;
     cases[5].order.type = 99;
-    cases[6].order.time_in_force = -1;
+    cases[6].order.time_in_force = engine_code(-1);
     cases[7].order.price_ticks = 0;
     cases[8].order.price_ticks = -5;
     cases[9].order.quantity_lots = 0;
@@ -204,11 +205,17 @@ Test(engine_core, refuses_a_command_that_breaks_the_contract_and_changes_nothing
     cases[11].order.price_ticks = INT64_MAX;
     cases[12].order.order_id = 1;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        cr_assert(engine_place(engine, 0, &cases[i].order) == cases[i].verdict, "case %zu", i);
-    cr_assert(engine_place(engine, 1, &good) == ENGINE_BAD_MARKET);
-    cr_assert(engine_cancel(engine, 1, 1, 1, 0) == ENGINE_BAD_MARKET);
-    cr_assert(engine_cancel(engine, 0, 0, 1, 0) == ENGINE_BAD_ORDER_ID);
-    cr_assert(engine_cancel(engine, 0, 1, 0, 0) == ENGINE_BAD_USER_ID);
+        cr_assert(engine_apply(engine, &cases[i].order) == cases[i].verdict, "case %zu", i);
+    struct engine_command elsewhere = good;
+    elsewhere.market = 1;
+    cr_assert(engine_apply(engine, &elsewhere) == ENGINE_BAD_MARKET);
+    elsewhere.kind = ENGINE_CANCEL;
+    cr_assert(engine_apply(engine, &elsewhere) == ENGINE_BAD_MARKET);
+    cr_assert(engine_apply(engine, &(struct engine_command){ .kind = 0 }) == ENGINE_BAD_COMMAND);
+    cr_assert(
+        engine_apply(engine, &(struct engine_command){ .kind = ENGINE_CANCEL, .user_id = 1 }) == ENGINE_BAD_ORDER_ID);
+    cr_assert(
+        engine_apply(engine, &(struct engine_command){ .kind = ENGINE_CANCEL, .order_id = 1 }) == ENGINE_BAD_USER_ID);
     script_step(script, &(struct script_step){ "tick 5", "", "100:1x1 |" });
 }
 
@@ -253,8 +260,12 @@ Test(engine_core, never_lets_a_market_clock_go_back)
         int64_t tick, command, stamped;
     } cases[] = { { 0, 5, 5 }, { 9, 6, 9 }, { 8, 6, 9 }, { 8, 12, 12 } };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        cr_assert(engine_tick(engine, market, cases[i].tick) == ENGINE_OK);
-        cr_assert(engine_cancel(engine, market, 1, 1, cases[i].command) == ENGINE_OK);
+        cr_assert(
+            engine_apply(engine, &(struct engine_command){ .kind = ENGINE_TICK, .at_us = cases[i].tick }) == ENGINE_OK);
+        cr_assert(
+            engine_apply(engine,
+                &(struct engine_command){
+                    .kind = ENGINE_CANCEL, .order_id = 1, .user_id = 1, .at_us = cases[i].command }) == ENGINE_OK);
         engine_flush(engine);
         cr_assert(at_us == cases[i].stamped, "case %zu: %ld", i, at_us);
     }
@@ -283,12 +294,13 @@ Test(engine_core, charges_the_floor_of_the_exact_fee)
         int64_t lots = cases[i].quantity_lots;
         struct engine_market_config config = { "A-B", 1, 1, 2, 1, 1, 0, cases[i].ppm, ENGINE_OPEN };
         cr_assert(engine_configure(engine, &config, &market) == ENGINE_OK);
-        struct engine_order order = { 1, 1, 1, lots, lots, 1, ENGINE_SELL, ENGINE_LIMIT, ENGINE_GTC, false };
-        cr_assert(engine_place(engine, market, &order) == ENGINE_OK);
+        struct engine_command order = { 1, 1, 1, lots, lots, 1, ENGINE_SELL, ENGINE_LIMIT, ENGINE_GTC, 0, 0,
+            ENGINE_PLACE, 0, { 0 } };
+        cr_assert(engine_apply(engine, &order) == ENGINE_OK);
         engine_flush(engine);
         order.order_id = order.user_id = 2;
         order.side = ENGINE_BUY;
-        cr_assert(engine_place(engine, market, &order) == ENGINE_OK);
+        cr_assert(engine_apply(engine, &order) == ENGINE_OK);
         engine_flush(engine);
         cr_assert(fee_minor == (int64_t)((__int128)lots * cases[i].ppm / 1000000), "case %zu: %ld", i, fee_minor);
     }

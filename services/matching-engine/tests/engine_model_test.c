@@ -54,8 +54,9 @@ static void collect(void *context, const struct engine_record *first, size_t siz
     audit_records(run->audit, first, size);
     for (each_record(record, first, size)) {
         const struct engine_fill *fill = (const void *)record;
-        const struct engine_order_record *order = (const void *)record;
-        if (record->kind == ENGINE_RECORD_POSTINGS || record->kind == ENGINE_RECORD_BOOK)
+        const struct engine_closed *order = (const void *)record;
+        const struct engine_opened *opened = (const void *)record;
+        if (record->kind == ENGINE_RECORD_GROUP)
             continue;
         cr_assert(run->events_count < EVENTS_MAX);
         struct naive_event *event = &run->events[run->events_count++];
@@ -68,12 +69,17 @@ static void collect(void *context, const struct engine_record *first, size_t siz
             *event = (struct naive_event){ .kind = NAIVE_CANCEL_REJECTED,
                 .order_id = ((const struct engine_cancel_rejected *)(const void *)record)->order_id };
         else
-            *event = (struct naive_event){ .kind = record->kind == ENGINE_RECORD_OPENED ? NAIVE_OPENED : NAIVE_CLOSED,
-                .order_id = order->order_id,
-                .filled_lots = order->filled_lots,
-                .remaining_lots = order->remaining_lots,
-                .status = order->status,
-                .reason = order->reason };
+            *event = record->kind == ENGINE_RECORD_OPENED ? (struct naive_event){ .kind = NAIVE_OPENED,
+                .order_id = opened->order_id,
+                .filled_lots = opened->filled_lots,
+                .remaining_lots = opened->remaining_lots,
+                .status = opened->status }
+                                                          : (struct naive_event){ .kind = NAIVE_CLOSED,
+                                                                .order_id = order->order_id,
+                                                                .filled_lots = order->filled_lots,
+                                                                .remaining_lots = order->remaining_lots,
+                                                                .status = order->status,
+                                                                .reason = order->reason };
     }
 }
 
@@ -127,7 +133,7 @@ static void compare_books(struct run *run)
 static void place(struct run *run)
 {
     static const struct {
-        int type, time_in_force;
+        uint8_t type, time_in_force;
         bool post_only;
     } kinds[] = { { ENGINE_LIMIT, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_GTC, false },
         { ENGINE_LIMIT, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_GTC, true },
@@ -137,14 +143,16 @@ static void place(struct run *run)
     /* Most operations are of the first, supported kinds. */
     size_t kind = below(run, 10) < 9 ? below(run, 9) : below(run, ARRAY_LEN(kinds));
     int64_t span = run->regime->price_span_ticks;
-    struct engine_order order = { .order_id = run->order_id += 1 + below(run, run->regime->id_stride),
+    struct engine_command order = { .order_id = run->order_id += 1 + below(run, run->regime->id_stride),
         .user_id = 1 + below(run, run->regime->users),
         .quantity_lots = 1 + (int64_t)below(run, (uint64_t)run->regime->quantity_max_lots),
         .at_us = ++run->at_us,
-        .side = 1 + (int32_t)below(run, 2),
+        .side = (uint8_t)(1 + below(run, 2)),
         .type = kinds[kind].type,
         .time_in_force = kinds[kind].time_in_force,
-        .post_only = kinds[kind].post_only };
+        .post_only = kinds[kind].post_only,
+        .kind = ENGINE_PLACE,
+        .market = run->market };
     /* Sides overlap in the middle fifth, so that the book is deep and still trades. */
     order.price_ticks = run->regime->price_first_ticks + (int64_t)below(run, (uint64_t)(span * 3 / 5)) +
                         (order.side == ENGINE_SELL ? span * 2 / 5 : 0);
@@ -154,7 +162,7 @@ static void place(struct run *run)
                            ? order.price_ticks * order.quantity_lots * run->config.notional_unit_minor
                            : order.quantity_lots * run->config.lot_minor;
     audit_accept(run->audit, run->market, &order);
-    cr_assert(engine_place(run->engine, run->market, &order) == ENGINE_OK);
+    cr_assert(engine_apply(run->engine, &order) == ENGINE_OK);
     naive_place(&run->naive, &order);
 }
 
@@ -166,7 +174,11 @@ static void cancel(struct run *run)
         order_id = order->order_id;
         user_id = order->user_id;
     }
-    cr_assert(engine_cancel(run->engine, run->market, order_id, user_id, ++run->at_us) == ENGINE_OK);
+    cr_assert(engine_apply(run->engine, &(struct engine_command){ .kind = ENGINE_CANCEL,
+                                            .market = run->market,
+                                            .order_id = order_id,
+                                            .user_id = user_id,
+                                            .at_us = ++run->at_us }) == ENGINE_OK);
     naive_cancel(&run->naive, order_id, user_id);
 }
 

@@ -26,7 +26,7 @@ const struct naive_order *naive_first(const struct naive *naive, int side, const
     return first;
 }
 
-static bool acceptable(const struct engine_order *taker, int64_t price_ticks)
+static bool acceptable(const struct engine_command *taker, int64_t price_ticks)
 {
     return taker->side == ENGINE_BUY ? price_ticks <= taker->price_ticks : price_ticks >= taker->price_ticks;
 }
@@ -36,7 +36,7 @@ static void take_away(struct naive *naive, const struct naive_order *order)
     naive->orders[order - naive->orders] = naive->orders[--naive->count];
 }
 
-static bool fillable_whole(const struct naive *naive, const struct engine_order *taker)
+static bool fillable_whole(const struct naive *naive, const struct engine_command *taker)
 {
     int64_t lots = 0;
     const struct naive_order *maker = NULL;
@@ -49,7 +49,7 @@ static bool fillable_whole(const struct naive *naive, const struct engine_order 
     return true;
 }
 
-static int supported(const struct engine_order *order)
+static int supported(const struct engine_command *order)
 {
     switch (order->type * 10 + order->time_in_force) {
     case ENGINE_LIMIT * 10 + ENGINE_GTC:
@@ -64,7 +64,7 @@ static int supported(const struct engine_order *order)
     }
 }
 
-static void close(struct naive *naive, const struct engine_order *order, int64_t filled, int status, int reason)
+static void close(struct naive *naive, const struct engine_command *order, int64_t filled, int status, int reason)
 {
     note(naive, (struct naive_event){ .kind = NAIVE_CLOSED,
                     .order_id = order->order_id,
@@ -74,7 +74,7 @@ static void close(struct naive *naive, const struct engine_order *order, int64_t
                     .reason = reason });
 }
 
-static void rest(struct naive *naive, const struct engine_order *order, int64_t filled)
+static void rest(struct naive *naive, const struct engine_command *order, int64_t filled)
 {
     if (naive->count == naive->orders_max) {
         close(naive, order, filled, filled > 0 ? ENGINE_CANCELLED : ENGINE_REJECTED, ENGINE_BOOK_FULL);
@@ -94,7 +94,7 @@ static void rest(struct naive *naive, const struct engine_order *order, int64_t 
                     .status = filled > 0 ? ENGINE_PARTIALLY_FILLED : ENGINE_ACCEPTED });
 }
 
-void naive_place(struct naive *naive, const struct engine_order *order)
+void naive_place(struct naive *naive, const struct engine_command *order)
 {
     int other = order->side == ENGINE_BUY ? ENGINE_SELL : ENGINE_BUY;
     int64_t filled = 0;

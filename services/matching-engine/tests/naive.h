@@ -35,7 +35,7 @@ struct naive {
 };
 
 /* Both forget the events of the command before. */
-void naive_place(struct naive *naive, const struct engine_order *order);
+void naive_place(struct naive *naive, const struct engine_command *order);
 void naive_cancel(struct naive *naive, uint64_t order_id, uint64_t user_id);
 
 /* The order that trades first among those of a side and after `arrival` at or worse than it; for walking the book in

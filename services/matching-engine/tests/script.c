@@ -34,12 +34,25 @@ static const char *reason_name(uint8_t reason)
     return names[reason];
 }
 
+static void write_group(struct script *script, const struct engine_group *group)
+{
+    char *text = script->records;
+    size_t *len = &script->records_len;
+    if (group->postings > 0)
+        append(text, len, "; ", "post %u", group->postings);
+    if (group->levels > 0)
+        append(text, len, "; ", "book");
+    for (size_t i = 0; i < group->levels; i++)
+        append(text, len, " ", "%c%ld:%ld/%u", group->changes[i].side == ENGINE_BUY ? 'b' : 'a',
+            group->changes[i].price_ticks, group->changes[i].total_lots, group->changes[i].orders);
+}
+
 static void write_record(struct script *script, const struct engine_record *record)
 {
     const struct engine_fill *fill = (const void *)record;
-    const struct engine_order_record *order = (const void *)record;
+    const struct engine_closed *closed = (const void *)record;
+    const struct engine_opened *opened = (const void *)record;
     const struct engine_cancel_rejected *rejected = (const void *)record;
-    const struct engine_book_record *book = (const void *)record;
     char *text = script->records;
     size_t *len = &script->records_len;
     switch ((enum engine_record_kind)record->kind) {
@@ -48,23 +61,21 @@ static void write_record(struct script *script, const struct engine_record *reco
             fill->taker.order_id);
         break;
     case ENGINE_RECORD_OPENED:
-        append(text, len, "; ", "open %lu %ld@%ld", order->order_id, order->remaining_lots, order->price_ticks);
+        append(text, len, "; ", "open %lu %ld@%ld", opened->order_id, opened->remaining_lots, opened->price_ticks);
         break;
     case ENGINE_RECORD_CLOSED:
-        append(text, len, "; ", "%s %lu %ld %s", order->status == ENGINE_REJECTED ? "refuse" : "close", order->order_id,
-            order->remaining_lots, reason_name(order->reason));
+        append(text, len, "; ", "%s %lu %ld %s", closed->status == ENGINE_REJECTED ? "refuse" : "close",
+            closed->order_id, closed->remaining_lots, reason_name(closed->reason));
         break;
     case ENGINE_RECORD_CANCEL_REJECTED:
         append(text, len, "; ", "nocancel %lu %s", rejected->order_id, rejected->known ? "foreign" : "gone");
         break;
-    case ENGINE_RECORD_POSTINGS:
-        append(text, len, "; ", "post %lu", ((const struct engine_postings *)(const void *)record)->count);
+    case ENGINE_RECORD_GROUP:
+        write_group(script, (const void *)record);
         break;
-    case ENGINE_RECORD_BOOK:
-        append(text, len, "; ", "book");
-        for (size_t i = 0; i < book->count; i++)
-            append(text, len, " ", "%c%ld:%ld/%u", book->changes[i].side == ENGINE_BUY ? 'b' : 'a',
-                book->changes[i].price_ticks, book->changes[i].total_lots, book->changes[i].orders);
+    case ENGINE_RECORD_TRIGGERED:
+    case ENGINE_RECORD_AMENDED:
+    case ENGINE_RECORD_AMEND_REJECTED:
         break;
     }
 }
@@ -138,7 +149,9 @@ static void write_book(struct script *script)
 static void place(struct script *script, const char *command)
 {
     char side[8], flags[64] = "";
-    struct engine_order order = { .type = ENGINE_LIMIT, .time_in_force = ENGINE_GTC, .at_us = ++script->at_us };
+    struct engine_command order = {
+        .type = ENGINE_LIMIT, .time_in_force = ENGINE_GTC, .kind = ENGINE_PLACE, .at_us = ++script->at_us
+    };
     int read = sscanf(command, "%7s %lu u%lu %ld@%ld %63[^\n]", side, &order.order_id, &order.user_id,
         &order.quantity_lots, &order.price_ticks, flags);
     cr_assert(read >= 5, "cannot read: %s", command);
@@ -156,7 +169,7 @@ static void place(struct script *script, const char *command)
         order.type = ENGINE_STOP;
     order.post_only = strstr(flags, "post") != NULL;
     audit_accept(script->audit, script->market, &order);
-    enum engine_verdict verdict = engine_place(script->engine, script->market, &order);
+    enum engine_verdict verdict = engine_apply(script->engine, &order);
     cr_assert(verdict == ENGINE_OK, "%s: %s", command, engine_verdict_text(verdict));
 }
 
@@ -171,9 +184,13 @@ static void command(struct script *script, const char *text)
     uint64_t order_id, user_id;
     int64_t now_us;
     if (sscanf(text, "cancel %lu u%lu", &order_id, &user_id) == 2)
-        cr_assert(engine_cancel(script->engine, script->market, order_id, user_id, ++script->at_us) == ENGINE_OK);
+        cr_assert(engine_apply(script->engine, &(struct engine_command){ .kind = ENGINE_CANCEL,
+                                                   .order_id = order_id,
+                                                   .user_id = user_id,
+                                                   .at_us = ++script->at_us }) == ENGINE_OK);
     else if (sscanf(text, "tick %ld", &now_us) == 1)
-        cr_assert(engine_tick(script->engine, script->market, now_us) == ENGINE_OK);
+        cr_assert(engine_apply(script->engine, &(struct engine_command){ .kind = ENGINE_TICK, .at_us = now_us }) ==
+                  ENGINE_OK);
     else if (strcmp(text, "halt") == 0)
         set_status(script, ENGINE_HALTED);
     else if (strcmp(text, "cancel-only") == 0)

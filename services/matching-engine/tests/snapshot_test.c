@@ -37,17 +37,19 @@ static struct engine *engine_with_orders(uint64_t orders)
     config.status = ENGINE_HALTED;
     cr_assert(engine_configure(engine, &config, &eth) == ENGINE_OK);
     for (uint64_t i = 1; i <= orders; i++) {
-        struct engine_order order = { .order_id = i * 7,
+        struct engine_command order = { .order_id = i * 7,
             .user_id = 1 + i % 5,
             .price_ticks = i % 2 ? 1000 - (int64_t)(i % 90) : 990 + (int64_t)(i % 1000) * 1000,
             .quantity_lots = (int64_t)(i % 13) + 1,
             .at_us = (int64_t)i * 10,
+            .kind = ENGINE_PLACE,
+            .market = btc,
             .side = i % 2 ? ENGINE_BUY : ENGINE_SELL,
             .type = ENGINE_LIMIT,
             .time_in_force = ENGINE_GTC };
         order.hold_minor =
             order.side == ENGINE_BUY ? order.price_ticks * order.quantity_lots : order.quantity_lots * 100;
-        cr_assert(engine_place(engine, btc, &order) == ENGINE_OK);
+        cr_assert(engine_apply(engine, &order) == ENGINE_OK);
     }
     engine_flush(engine);
     return engine;
