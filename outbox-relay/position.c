@@ -135,6 +135,8 @@ void position_copy(const struct position *from, struct position *to)
     to->published_rows = from->published_rows;
     to->system_identifier = from->system_identifier;
     to->timeline = from->timeline;
+    to->commit_lsn = from->commit_lsn;
+    to->commit_index = from->commit_index;
 }
 
 void position_begin_round(struct position *position, struct snapshot *now)
@@ -168,6 +170,8 @@ void position_encode(
     message.published_rows = position->published_rows;
     message.system_identifier = position->system_identifier;
     message.timeline = position->timeline;
+    message.commit_lsn = position->commit_lsn;
+    message.commit_index = position->commit_index;
     message.at_us = at_us;
 
     *ret_len = penstock__bus__v1__outbox_position__get_packed_size(&message);
@@ -200,6 +204,8 @@ bool position_decode(struct bytes data, const char *source, struct position *ret
     position.published_rows = message->published_rows;
     position.system_identifier = message->system_identifier;
     position.timeline = message->timeline;
+    position.commit_lsn = message->commit_lsn;
+    position.commit_index = message->commit_index;
     *ret_position = position;
     return true;
 }

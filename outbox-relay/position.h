@@ -3,7 +3,9 @@
  *
  * Published are: all rows visible in `before`, and the rows visible in `now` with an id up to last_id. A round
  * publishes what `now` sees and `before` does not, by id; position_finish_round() then makes `now` the next `before`.
- */
+ *
+ * A source whose log is read (wal mode) leaves the snapshots empty. Published are: all transactions whose commit record
+ * begins before commit_lsn, and the first commit_index rows of the one that begins there. */
 #pragma once
 
 #include <event_bus/error.h>
@@ -36,6 +38,8 @@ struct position {
     uint64_t published_rows;
     uint64_t system_identifier; /* 0: not known yet */
     uint32_t timeline;          /* 0: not known yet */
+    uint64_t commit_lsn;        /* wal mode; 0: nothing read yet */
+    uint64_t commit_index;
 };
 
 void position_init(struct position *ret_position); /* nothing published */

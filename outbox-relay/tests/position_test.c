@@ -112,6 +112,8 @@ static void position_make(struct position *ret, const char *before, const char *
     ret->published_rows = 77;
     ret->system_identifier = UINT64_MAX - 5;
     ret->timeline = 3;
+    ret->commit_lsn = UINT64_MAX - 6;
+    ret->commit_index = 1u << 31;
 }
 
 Test(position, comes_back_from_kafka_as_it_went)
@@ -131,6 +133,8 @@ Test(position, comes_back_from_kafka_as_it_went)
     cr_expect_eq(back.published_rows, 77);
     cr_expect_eq(back.system_identifier, UINT64_MAX - 5);
     cr_expect_eq(back.timeline, 3);
+    cr_expect_eq(back.commit_lsn, UINT64_MAX - 6);
+    cr_expect_eq(back.commit_index, 1u << 31);
     position_release(&back);
 
     cr_expect_not(position_decode((struct bytes){ data, len }, "identity", &back, &e), "taken for another source's");
