@@ -55,7 +55,8 @@ struct shard {
     int64_t next_offset;      /* the state includes all before it */
     int64_t committed_offset; /* what is before it was published by us or a predecessor */
     uint64_t commands_since_snapshot;
-    struct outputs_stats counted; /* in the metrics already */
+    struct snapshot_child *snapshot; /* under way, or NULL */
+    struct outputs_stats counted;    /* in the metrics already */
     rd_kafka_message_t *messages[SHARD_BATCH_MAX];
     size_t messages_count, messages_done;
 };
@@ -128,7 +129,8 @@ static bool prepare(struct shard *shard, struct error *e)
         return false;
     if (!read_committed_offset(shard, e))
         return false;
-    if (!snapshot_load(
+    if (!snapshot_refuse_newer(&identity, shard->committed_offset, note_snapshot, e) ||
+        !snapshot_load(
             &identity, shard->committed_offset, &options, note_snapshot, &shard->engine, &shard->next_offset, e))
         return false;
     outputs_set_engine(shard->outputs, shard->engine);
@@ -260,21 +262,41 @@ static bool commit(struct shard *shard, struct error *e)
 
 /* A snapshot that cannot be written costs replay time, never correctness: it is reported, and the next one is tried in
  * turn. */
-static void take_snapshot(struct shard *shard)
+static void begin_snapshot(struct shard *shard)
 {
     struct snapshot_identity identity = identity_of(shard);
     struct error e = { 0 };
-    int64_t began_us = monotonic_us();
-    size_t size = 0;
 
     assert(shard->next_offset <= shard->committed_offset);
+    if (shard->snapshot)
+        return; /* the one before is not written yet */
     shard->commands_since_snapshot = 0;
-    if (!snapshot_write(&identity, shard->engine, shard->next_offset, &size, &e)) {
+    if (!snapshot_begin(&identity, shard->engine, shard->next_offset, &shard->snapshot, &e))
         log_error("snapshot", &e);
+}
+
+static void look_after_snapshot(struct shard *shard, bool wait)
+{
+    struct snapshot_result result;
+    struct error e = { 0 };
+
+    if (!shard->snapshot)
         return;
+    switch (snapshot_look(shard->snapshot, wait, &e)) {
+    case SNAPSHOT_RUNNING:
+        return;
+    case SNAPSHOT_FAILED:
+        log_error("snapshot", &e);
+        break;
+    case SNAPSHOT_WRITTEN:
+        snapshot_get_result(shard->snapshot, &result);
+        log_info("partition %d: snapshot at offset %ld, %zu bytes, written in %ld ms; matching stood still for %ld us",
+            shard->partition, result.next_offset, result.size, result.took_us / 1000, result.pause_us);
+        metric_observe(metric_histogram("engine_snapshot_pause_seconds", "", "How long a snapshot stopped matching"),
+            (double)result.pause_us / 1e6);
+        break;
     }
-    log_info("partition %d: snapshot at offset %ld, %zu bytes, %ld ms", shard->partition, shard->next_offset, size,
-        (monotonic_us() - began_us) / 1000);
+    snapshot_child_free(TAKE(shard->snapshot));
 }
 
 static bool run_batch(struct shard *shard, struct error *e)
@@ -287,8 +309,9 @@ static bool run_batch(struct shard *shard, struct error *e)
     if (live > 0 && !commit(shard, e))
         return false;
     outputs_clear(shard->outputs);
+    look_after_snapshot(shard, false);
     if (shard->commands_since_snapshot >= shard->options.snapshot_every)
-        take_snapshot(shard);
+        begin_snapshot(shard);
     return true;
 }
 
@@ -374,8 +397,10 @@ static bool run(struct shard *shard, struct error *e)
         if (!run_batch(shard, e))
             return false;
     }
+    look_after_snapshot(shard, true);
     if (shard->commands_since_snapshot > 0)
-        take_snapshot(shard);
+        begin_snapshot(shard);
+    look_after_snapshot(shard, true);
     return true;
 }
 
@@ -393,6 +418,7 @@ static void *shard_main(void *context)
     set_phase(shard, ENDED, &e);
     if (ready && !ended_well)
         shard->options.failed(shard->options.context, &e);
+    snapshot_child_free(TAKE(shard->snapshot));
     drop_messages(shard);
     publisher_free(TAKE(shard->publisher));
     return NULL;

@@ -1,300 +1,34 @@
 #include "snapshot.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define MAGIC  "PSENGSNP"
-#define SUFFIX ".snapshot"
+#define SUFFIX    ".snapshot"
+#define TEMPORARY ".tmp"
 
 enum {
-    VERSION = 1,
-    HEAD_SIZE = 8 + 4 + 4 + 8,
     PATH_LEN_MAX = 4096,
+    NAME_LEN_MAX = 256,
     FILES_MAX = 64,
-    TEXT_LEN_MAX = 1024,
+    REMOVED_MAX = 16, /* old files that one snapshot removes */
+    BUFFER_SIZE = 256 * 1024,
+    CHILD_NICENESS = 5, /* matching first */
 };
 
-/* ---- CRC-32C (Castagnoli), reflected, a byte at a time from a table. ---- */
-
-static uint32_t crc32c(const unsigned char *data, size_t len)
-{
-    uint32_t table[256], crc = UINT32_MAX;
-
-    for (uint32_t i = 0; i < ARRAY_LEN(table); i++) {
-        table[i] = i;
-        for (int bit = 0; bit < 8; bit++)
-            table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0x82f63b78u : 0);
-    }
-    for (size_t i = 0; i < len; i++)
-        crc = crc >> 8 ^ table[(crc ^ data[i]) & 0xff];
-    return ~crc;
-}
-
-/* ---- Writing ---- */
-
-struct writer {
-    char *data;
-    size_t len, capacity;
-};
-
-static void put_bytes(struct writer *w, const void *data, size_t len)
-{
-    if (w->capacity - w->len < len) {
-        w->capacity = (w->capacity + len) * 2;
-        w->data = xrealloc(w->data, w->capacity);
-    }
-    memcpy(w->data + w->len, data, len);
-    w->len += len;
-}
-
-static void put_int(struct writer *w, uint64_t value, size_t width)
-{
-    unsigned char le[8];
-
-    for (size_t i = 0; i < width; i++)
-        le[i] = (unsigned char)(value >> (8 * i));
-    put_bytes(w, le, width);
-}
-
-static void put_text(struct writer *w, const char *text)
-{
-    size_t len = strlen(text);
-
-    put_int(w, len, 2);
-    put_bytes(w, text, len);
-}
-
-static bool put_order(void *context, const struct engine_resting *order)
-{
-    put_int(context, order->order_id, 8);
-    put_int(context, order->user_id, 8);
-    put_int(context, (uint64_t)order->price_ticks, 8);
-    put_int(context, (uint64_t)order->filled_lots, 8);
-    put_int(context, (uint64_t)order->remaining_lots, 8);
-    return true;
-}
-
-static bool count_orders(void *context, const struct engine_level_change *level)
-{
-    *(uint64_t *)context += level->orders;
-    return true;
-}
-
-static void put_market(struct writer *w, const struct engine *engine, uint16_t number)
-{
-    const struct engine_market *market = engine_market_get(engine, number);
-
-    put_text(w, market->config.symbol);
-    put_int(w, market->config.market_id, 4);
-    put_int(w, market->config.base_asset_id, 4);
-    put_int(w, market->config.quote_asset_id, 4);
-    put_int(w, (uint64_t)market->config.lot_minor, 8);
-    put_int(w, (uint64_t)market->config.notional_unit_minor, 8);
-    put_int(w, market->config.maker_fee_ppm, 4);
-    put_int(w, market->config.taker_fee_ppm, 4);
-    put_int(w, market->config.status, 1);
-    put_int(w, market->seq, 8);
-    put_int(w, market->trade_id, 8);
-    put_int(w, market->posting_seq, 8);
-    put_int(w, market->book_seq, 8);
-    put_int(w, (uint64_t)market->at_us, 8);
-    put_int(w, (uint64_t)market->last_price_ticks, 8);
-    for (enum engine_side side = ENGINE_BUY; side <= ENGINE_SELL; side++) {
-        uint64_t orders = 0;
-
-        engine_each_level(engine, number, side, count_orders, &orders);
-        put_int(w, orders, 8);
-        engine_each_order(engine, number, side, put_order, w);
-    }
-}
-
-void snapshot_encode(const struct snapshot_identity *identity, const struct engine *engine, int64_t next_offset,
-    char **ret_data, size_t *ret_size)
-{
-    struct writer w = { 0 }, head = { 0 };
-
-    put_bytes(&w, (char[HEAD_SIZE]){ 0 }, HEAD_SIZE);
-    put_text(&w, identity->topic);
-    put_text(&w, identity->cluster_id);
-    put_int(&w, (uint32_t)identity->partition, 4);
-    put_int(&w, (uint64_t)next_offset, 8);
-    put_int(&w, engine_market_count(engine), 2);
-    for (uint16_t number = 0; number < engine_market_count(engine); number++)
-        put_market(&w, engine, number);
-    put_bytes(&head, MAGIC, 8);
-    put_int(&head, VERSION, 4);
-    put_int(&head, crc32c((unsigned char *)w.data + HEAD_SIZE, w.len - HEAD_SIZE), 4);
-    put_int(&head, w.len - HEAD_SIZE, 8);
-    memcpy(w.data, head.data, HEAD_SIZE);
-    xfree(head.data);
-    *ret_data = w.data;
-    *ret_size = w.len;
-}
-
-/* ---- Reading: every length is checked against what is left; the first failure makes all further reads give 0. ---- */
-
-struct reader {
-    const unsigned char *at, *end;
-    bool bad;
-};
-
-static uint64_t get_int(struct reader *r, size_t width)
-{
-    uint64_t value = 0;
-
-    if (r->bad || (size_t)(r->end - r->at) < width) {
-        r->bad = true;
-        return 0;
-    }
-    for (size_t i = 0; i < width; i++)
-        value |= (uint64_t)r->at[i] << (8 * i);
-    r->at += width;
-    return value;
-}
-
-static void get_text(struct reader *r, char *ret_text, size_t size)
-{
-    size_t len = get_int(r, 2);
-
-    ret_text[0] = '\0';
-    if (r->bad || len >= size || (size_t)(r->end - r->at) < len) {
-        r->bad = true;
-        return;
-    }
-    memcpy(ret_text, r->at, len);
-    ret_text[len] = '\0';
-    r->at += len;
-}
-
-static bool damaged(struct error *e, const char *what)
-{
-    return error_set(e, ERROR_INVALID, "damaged: %s", what);
-}
-
-static bool read_head(struct reader *r, struct error *e)
-{
-    if ((size_t)(r->end - r->at) < HEAD_SIZE || memcmp(r->at, MAGIC, 8) != 0)
-        return error_set(e, ERROR_INVALID, "not a snapshot");
-    r->at += 8;
-
-    uint64_t version = get_int(r, 4), crc = get_int(r, 4), len = get_int(r, 8);
-
-    if (version != VERSION)
-        return error_set(e, ERROR_INVALID, "format version %lu is not known here", version);
-    if (len != (size_t)(r->end - r->at))
-        return damaged(e, "its length is wrong");
-    if (crc != crc32c(r->at, len))
-        return damaged(e, "its checksum is wrong");
-    return true;
-}
-
-static bool read_identity(struct reader *r, const struct snapshot_identity *identity, struct error *e)
-{
-    char topic[TEXT_LEN_MAX], cluster_id[TEXT_LEN_MAX];
-
-    get_text(r, topic, sizeof topic);
-    get_text(r, cluster_id, sizeof cluster_id);
-
-    int32_t partition = (int32_t)get_int(r, 4);
-
-    if (r->bad)
-        return damaged(e, "cut in its identity");
-    if (strcmp(topic, identity->topic) != 0 || partition != identity->partition)
-        return error_set(e, ERROR_INVALID, "it is of %.80s, partition %d", topic, partition);
-    if (strcmp(cluster_id, identity->cluster_id) != 0)
-        return error_set(e, ERROR_INVALID, "it is of another Kafka cluster, %.80s", cluster_id);
-    return true;
-}
-
-static bool restored(enum engine_verdict verdict, struct error *e)
-{
-    if (verdict == ENGINE_OK)
-        return true;
-    if (verdict == ENGINE_TOO_MANY_MARKETS)
-        return error_set(e, ERROR_FATAL, "the snapshot does not fit the engine's limits: raise them");
-    return damaged(e, engine_verdict_text(verdict));
-}
-
-static bool read_orders(
-    struct reader *r, struct engine *engine, uint16_t number, enum engine_side side, struct error *e)
-{
-    for (uint64_t left = get_int(r, 8); left > 0; left--) {
-        struct engine_resting order = {
-            .order_id = get_int(r, 8),
-            .user_id = get_int(r, 8),
-            .price_ticks = (int64_t)get_int(r, 8),
-            .filled_lots = (int64_t)get_int(r, 8),
-            .remaining_lots = (int64_t)get_int(r, 8),
-            .side = (uint8_t)side,
-            .type = ENGINE_LIMIT,
-            .time_in_force = ENGINE_GTC,
-        };
-
-        order.visible_lots = order.remaining_lots;
-
-        if (r->bad)
-            return damaged(e, "cut in its orders");
-        if (!restored(engine_restore_order(engine, number, &order), e))
-            return false;
-    }
-    return true;
-}
-
-static bool read_market(struct reader *r, struct engine *engine, uint16_t number, struct error *e)
-{
-    struct engine_market market = { 0 };
-
-    get_text(r, market.config.symbol, sizeof market.config.symbol);
-    market.config.market_id = (uint32_t)get_int(r, 4);
-    market.config.base_asset_id = (uint32_t)get_int(r, 4);
-    market.config.quote_asset_id = (uint32_t)get_int(r, 4);
-    market.config.lot_minor = (int64_t)get_int(r, 8);
-    market.config.notional_unit_minor = (int64_t)get_int(r, 8);
-    market.config.maker_fee_ppm = (uint32_t)get_int(r, 4);
-    market.config.taker_fee_ppm = (uint32_t)get_int(r, 4);
-    market.config.status = (uint8_t)get_int(r, 1);
-    market.seq = get_int(r, 8);
-    market.trade_id = get_int(r, 8);
-    market.posting_seq = get_int(r, 8);
-    market.book_seq = get_int(r, 8);
-    market.at_us = (int64_t)get_int(r, 8);
-    market.last_price_ticks = (int64_t)get_int(r, 8);
-    if (r->bad)
-        return damaged(e, "cut in a market");
-    return restored(engine_restore_market(engine, &market), e) && read_orders(r, engine, number, ENGINE_BUY, e) &&
-           read_orders(r, engine, number, ENGINE_SELL, e);
-}
-
-bool snapshot_decode(const struct snapshot_identity *identity, struct bytes data, struct engine *engine,
-    int64_t *ret_next_offset, struct error *e)
-{
-    struct reader r = { .at = data.data, .end = (const unsigned char *)data.data + data.len };
-
-    if (!read_head(&r, e) || !read_identity(&r, identity, e))
-        return false;
-
-    int64_t next_offset = (int64_t)get_int(&r, 8);
-    uint16_t markets = (uint16_t)get_int(&r, 2);
-
-    if (r.bad || next_offset < 0)
-        return damaged(e, "no offset");
-    for (uint16_t number = 0; number < markets; number++)
-        if (!read_market(&r, engine, number, e))
-            return false;
-    if (r.at != r.end)
-        return damaged(e, "bytes are left over");
-    *ret_next_offset = next_offset;
-    return true;
-}
-
-/* ---- Files ---- */
+/* ---- Names ---- */
 
 struct files {
     size_t count;
@@ -317,13 +51,14 @@ static void insert_newest_first(struct files *files, int64_t offset)
     files->offsets[at] = offset;
 }
 
-static bool list_files(const struct snapshot_identity *identity, struct files *ret_files, struct error *e)
+/* Tells `each` the offset and what follows ".snapshot" in the name of every file of this partition. */
+static bool each_file(const struct snapshot_identity *identity,
+    void (*each)(void *context, const char *name, int64_t offset, const char *suffix), void *context, struct error *e)
 {
-    char prefix[PATH_LEN_MAX];
+    char prefix[NAME_LEN_MAX * 2];
     size_t prefix_len = (size_t)snprintf(prefix, sizeof prefix, "%s-%d-", identity->topic, identity->partition);
     DIR *dir = opendir(identity->directory);
 
-    ret_files->count = 0;
     if (!dir)
         return error_set(e, ERROR_TRANSIENT, "%.120s: %s", identity->directory, strerror(errno));
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
@@ -332,85 +67,222 @@ static bool list_files(const struct snapshot_identity *identity, struct files *r
         if (strncmp(entry->d_name, prefix, prefix_len) != 0)
             continue;
         int64_t offset = strtoll(entry->d_name + prefix_len, &end, 10);
-        if (end == entry->d_name + prefix_len + 20 && strcmp(end, SUFFIX) == 0)
-            insert_newest_first(ret_files, offset);
+        if (end == entry->d_name + prefix_len + 20 && strncmp(end, SUFFIX, strlen(SUFFIX)) == 0)
+            each(context, entry->d_name, offset, end + strlen(SUFFIX));
     }
     closedir(dir);
     return true;
 }
 
-static bool write_file(const char *path, const char *data, size_t size, struct error *e)
+static void note_file(void *context, const char *name, int64_t offset, const char *suffix)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    size_t done = 0;
-
-    if (fd < 0)
-        return error_set(e, ERROR_TRANSIENT, "%.120s: %s", path, strerror(errno));
-    while (done < size) {
-        ssize_t written = write(fd, data + done, size - done);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            break;
-        done += (size_t)written;
-    }
-
-    bool kept = done == size && fsync(fd) == 0;
-
-    if (!kept)
-        error_set(e, ERROR_TRANSIENT, "%.120s: %s", path, strerror(errno));
-    close(fd);
-    return kept;
+    (void)name;
+    if (suffix[0] == '\0')
+        insert_newest_first(context, offset);
 }
 
-static bool sync_directory(const char *path, struct error *e)
+static bool list_files(const struct snapshot_identity *identity, struct files *ret_files, struct error *e)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-
-    if (!synced)
-        error_set(e, ERROR_TRANSIENT, "%.120s: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return synced;
+    ret_files->count = 0;
+    return each_file(identity, note_file, ret_files, e);
 }
 
-static bool remove_old(const struct snapshot_identity *identity, struct error *e)
+/* ---- Writing: all that the child needs is made before the fork ---- */
+
+struct snapshot_child {
+    pid_t pid; /* 0: it has ended */
+    int64_t began_us;
+    struct snapshot_result result;
+    char path[PATH_LEN_MAX], temporary[PATH_LEN_MAX], directory[PATH_LEN_MAX];
+    size_t removed_count;
+    char removed[REMOVED_MAX][PATH_LEN_MAX];
+    unsigned char buffer[BUFFER_SIZE];
+};
+
+static void remove_later(struct snapshot_child *child, const char *name)
 {
-    char path[PATH_LEN_MAX];
+    if (child->removed_count < REMOVED_MAX)
+        snprintf(child->removed[child->removed_count++], PATH_LEN_MAX, "%.2000s/%s", child->directory, name);
+}
+
+/* Of an owner that was killed, or fenced since: nobody else writes here now. */
+static void remove_temporary(void *context, const char *name, int64_t offset, const char *suffix)
+{
+    size_t len = strlen(suffix);
+
+    (void)offset;
+    if (len >= strlen(TEMPORARY) && strcmp(suffix + len - strlen(TEMPORARY), TEMPORARY) == 0)
+        remove_later(context, name);
+}
+
+static bool plan(
+    const struct snapshot_identity *identity, int64_t next_offset, struct snapshot_child *child, struct error *e)
+{
+    char suffix[32], path[PATH_LEN_MAX];
     struct files files;
+    size_t kept = 1; /* the new one */
 
-    if (!list_files(identity, &files, e))
+    snprintf(suffix, sizeof suffix, ".%d" TEMPORARY, getpid());
+    snprintf(child->directory, sizeof child->directory, "%s", identity->directory);
+    file_path(identity, next_offset, "", child->path);
+    file_path(identity, next_offset, suffix, child->temporary);
+    if (!list_files(identity, &files, e) || !each_file(identity, remove_temporary, child, e))
         return false;
-    for (size_t i = SNAPSHOTS_KEPT; i < files.count; i++) {
+    for (size_t i = 0; i < files.count; i++) {
+        if (files.offsets[i] == next_offset || kept++ < SNAPSHOTS_KEPT)
+            continue;
         file_path(identity, files.offsets[i], "", path);
-        if (unlink(path) != 0 && errno != ENOENT)
-            return error_set(e, ERROR_TRANSIENT, "%.120s: %s", path, strerror(errno));
+        remove_later(child, strrchr(path, '/') + 1);
     }
     return true;
 }
 
-bool snapshot_write(const struct snapshot_identity *identity, const struct engine *engine, int64_t next_offset,
-    size_t *ret_size, struct error *e)
+static bool write_all(void *context, const void *data, size_t len)
 {
-    char path[PATH_LEN_MAX], temporary[PATH_LEN_MAX];
-    CLEANUP(xfree) char *data = NULL;
-    size_t size;
+    int fd = *(const int *)context;
 
-    file_path(identity, next_offset, "", path);
-    file_path(identity, next_offset, ".tmp", temporary);
-    snapshot_encode(identity, engine, next_offset, &data, &size);
-    if (!write_file(temporary, data, size, e))
-        return false;
-    if (rename(temporary, path) != 0)
-        return error_set(e, ERROR_TRANSIENT, "%.120s: %s", path, strerror(errno));
-    if (!sync_directory(identity->directory, e))
-        return false;
-    crash_point("engine.snapshot_written");
-    *ret_size = size;
-    return remove_old(identity, e);
+    for (size_t done = 0; done < len;) {
+        ssize_t written = write(fd, (const char *)data + done, len - done);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        done += (size_t)written;
+    }
+    return true;
 }
+
+static bool write_file(struct snapshot_child *child, const struct snapshot_identity *identity,
+    const struct engine *engine, int64_t next_offset)
+{
+    unsigned char head[SNAPSHOT_HEAD_SIZE] = { 0 };
+    int fd = open(child->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    return fd >= 0 && write_all(&fd, head, sizeof head) &&
+           snapshot_format_write(identity, engine, next_offset, (struct snapshot_sink){ write_all, &fd }, child->buffer,
+               sizeof child->buffer, head) &&
+           pwrite(fd, head, sizeof head, 0) == (ssize_t)sizeof head && fsync(fd) == 0 && close(fd) == 0;
+}
+
+static bool sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd >= 0 && fsync(fd) == 0 && close(fd) == 0;
+}
+
+/* The child's life: only system calls. Its exit status is an errno. It keeps no socket and no file of the parent's
+ * open: the next process may want the port. All signals are blocked since before the fork. */
+static _Noreturn void child_main(struct snapshot_child *child, const struct snapshot_identity *identity,
+    const struct engine *engine, int64_t next_offset, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(ESRCH);
+    close_range(STDERR_FILENO + 1, ~0u, 0);
+    setpriority(PRIO_PROCESS, 0, CHILD_NICENESS);
+    errno = 0;
+    if (!write_file(child, identity, engine, next_offset) || rename(child->temporary, child->path) != 0 ||
+        !sync_directory(child->directory))
+        _exit(errno > 0 && errno < 256 ? errno : EIO);
+    for (size_t i = 0; i < child->removed_count; i++)
+        unlink(child->removed[i]);
+    _exit(0);
+}
+
+bool snapshot_begin(const struct snapshot_identity *identity, const struct engine *engine, int64_t next_offset,
+    struct snapshot_child **ret_child, struct error *e)
+{
+    int64_t began_us = monotonic_us();
+    CLEANUP(snapshot_child_free) struct snapshot_child *child = xmalloc(sizeof *child);
+    sigset_t all, before;
+    pid_t parent = getpid();
+
+    /* The buffer stays untouched: its pages are the child's. */
+    memset(child, 0, offsetof(struct snapshot_child, path));
+    child->removed_count = 0;
+    child->began_us = began_us;
+    child->result.next_offset = next_offset;
+    if (!plan(identity, next_offset, child, e))
+        return false;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    child->pid = fork();
+    if (child->pid == 0)
+        child_main(child, identity, engine, next_offset, parent);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (child->pid < 0) {
+        child->pid = 0;
+        return error_set(e, ERROR_TRANSIENT, "fork: %s", strerror(errno));
+    }
+    child->result.pause_us = monotonic_us() - began_us;
+    *ret_child = TAKE(child);
+    return true;
+}
+
+static bool ended_well(struct snapshot_child *child, int status, struct error *e)
+{
+    struct stat file;
+
+    child->pid = 0;
+    if (!WIFEXITED(status))
+        return error_set(e, ERROR_TRANSIENT, "%.120s: its writer was killed", child->path);
+    if (WEXITSTATUS(status) != 0)
+        return error_set(e, ERROR_TRANSIENT, "%.120s: %s", child->path, strerror(WEXITSTATUS(status)));
+    child->result.took_us = monotonic_us() - child->began_us;
+    child->result.size = stat(child->path, &file) == 0 ? (size_t)file.st_size : 0;
+    crash_point("engine.snapshot_written");
+    return true;
+}
+
+enum snapshot_progress snapshot_look(struct snapshot_child *child, bool wait, struct error *e)
+{
+    int status;
+    pid_t ended;
+
+    assert(child->pid != 0);
+    do
+        ended = waitpid(child->pid, &status, wait ? 0 : WNOHANG);
+    while (ended < 0 && errno == EINTR);
+    if (ended == 0)
+        return SNAPSHOT_RUNNING;
+    if (ended < 0) {
+        child->pid = 0;
+        error_set(e, ERROR_TRANSIENT, "%.120s: its writer is lost: %s", child->path, strerror(errno));
+        return SNAPSHOT_FAILED;
+    }
+    return ended_well(child, status, e) ? SNAPSHOT_WRITTEN : SNAPSHOT_FAILED;
+}
+
+void snapshot_child_free(struct snapshot_child *child)
+{
+    if (!child)
+        return;
+    if (child->pid != 0) {
+        kill(child->pid, SIGKILL);
+        waitpid(child->pid, NULL, 0);
+    }
+    xfree(child);
+}
+
+void snapshot_get_result(const struct snapshot_child *child, struct snapshot_result *ret_result)
+{
+    *ret_result = child->result;
+}
+
+bool snapshot_write(const struct snapshot_identity *identity, const struct engine *engine, int64_t next_offset,
+    struct snapshot_result *ret_result, struct error *e)
+{
+    CLEANUP(snapshot_child_free) struct snapshot_child *child = NULL;
+
+    if (!snapshot_begin(identity, engine, next_offset, &child, e) || snapshot_look(child, true, e) != SNAPSHOT_WRITTEN)
+        return false;
+    *ret_result = child->result;
+    return true;
+}
+
+/* ---- Reading ---- */
 
 static bool read_file(const char *path, char **ret_data, size_t *ret_size, struct error *e)
 {
@@ -418,9 +290,10 @@ static bool read_file(const char *path, char **ret_data, size_t *ret_size, struc
     struct stat status;
 
     if (fd < 0 || fstat(fd, &status) != 0) {
+        error_set(e, ERROR_INVALID, "%s", strerror(errno));
         if (fd >= 0)
             close(fd);
-        return error_set(e, ERROR_INVALID, "%s", strerror(errno));
+        return false;
     }
 
     CLEANUP(xfree) char *data = xmalloc((size_t)status.st_size + 1);
@@ -435,22 +308,23 @@ static bool read_file(const char *path, char **ret_data, size_t *ret_size, struc
     return true;
 }
 
-static bool load_file(const struct snapshot_identity *identity, int64_t file_offset, int64_t committed_offset,
-    struct engine *engine, struct error *e)
+/* *ret_gone: it was removed since it was listed, by the owner's next snapshot. */
+static bool load_file(const struct snapshot_identity *identity, int64_t file_offset, struct engine *engine,
+    bool *ret_gone, struct error *e)
 {
     char path[PATH_LEN_MAX];
     CLEANUP(xfree) char *data = NULL;
     size_t size = 0;
     int64_t offset;
 
-    if (file_offset > committed_offset)
-        return error_set(
-            e, ERROR_INVALID, "it is past the committed offset %" PRId64 ": the log was made anew", committed_offset);
     file_path(identity, file_offset, "", path);
-    if (!read_file(path, &data, &size, e) ||
-        !snapshot_decode(identity, (struct bytes){ data, size }, engine, &offset, e))
+    if (!read_file(path, &data, &size, e)) {
+        *ret_gone = access(path, F_OK) != 0;
         return false;
-    return offset == file_offset || damaged(e, "its name and its offset differ");
+    }
+    if (!snapshot_decode(identity, (struct bytes){ data, size }, engine, &offset, e))
+        return false;
+    return offset == file_offset || error_set(e, ERROR_INVALID, "damaged: its name and its offset differ");
 }
 
 static void set_aside(
@@ -472,31 +346,54 @@ static bool no_memory(struct error *e)
     return error_set(e, ERROR_FATAL, "no memory for the configured limits");
 }
 
+static bool make_directory(const struct snapshot_identity *identity, struct error *e)
+{
+    return mkdir(identity->directory, 0700) == 0 || errno == EEXIST ||
+           error_set(e, ERROR_TRANSIENT, "%.120s: %s", identity->directory, strerror(errno));
+}
+
 bool snapshot_load(const struct snapshot_identity *identity, int64_t committed_offset,
     const struct engine_options *options, void (*note)(const char *line), struct engine **ret_engine,
     int64_t *ret_next_offset, struct error *e)
 {
     struct files files;
 
-    if (mkdir(identity->directory, 0700) != 0 && errno != EEXIST)
-        return error_set(e, ERROR_TRANSIENT, "%.120s: %s", identity->directory, strerror(errno));
-    if (!list_files(identity, &files, e))
+    if (!make_directory(identity, e) || !list_files(identity, &files, e))
         return false;
     for (size_t i = 0; i < files.count; i++) {
+        if (files.offsets[i] > committed_offset)
+            continue;
+
         CLEANUP(engine_free) struct engine *engine = engine_new(options);
+        bool gone = false;
 
         if (!engine)
             return no_memory(e);
-        if (load_file(identity, files.offsets[i], committed_offset, engine, e)) {
+        if (load_file(identity, files.offsets[i], engine, &gone, e)) {
             *ret_next_offset = files.offsets[i];
             *ret_engine = TAKE(engine);
             return true;
         }
         if (e->kind != ERROR_INVALID)
             return false;
-        set_aside(identity, files.offsets[i], e->message, note);
+        if (!gone)
+            set_aside(identity, files.offsets[i], e->message, note);
     }
     *ret_next_offset = 0;
     *ret_engine = engine_new(options);
     return *ret_engine || no_memory(e);
+}
+
+bool snapshot_refuse_newer(
+    const struct snapshot_identity *identity, int64_t committed_offset, void (*note)(const char *line), struct error *e)
+{
+    char why[96];
+    struct files files;
+
+    if (!make_directory(identity, e) || !list_files(identity, &files, e))
+        return false;
+    snprintf(why, sizeof why, "it is past the committed offset %" PRId64 ": the log was made anew", committed_offset);
+    for (size_t i = 0; i < files.count && files.offsets[i] > committed_offset; i++)
+        set_aside(identity, files.offsets[i], why, note);
+    return true;
 }

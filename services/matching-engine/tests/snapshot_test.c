@@ -2,6 +2,7 @@
 #include "snapshot.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,13 @@ static void keep_note(const char *line)
 {
     cr_assert(notes_count < NOTES_MAX);
     snprintf(notes[notes_count++], sizeof notes[0], "%s", line);
+}
+
+static void cancel(struct engine *engine, uint64_t order_id, uint64_t user_id)
+{
+    struct engine_command command = { .kind = ENGINE_CANCEL, .order_id = order_id, .user_id = user_id };
+
+    cr_assert(engine_apply(engine, &command) == ENGINE_OK);
 }
 
 static struct engine *engine_with_orders(uint64_t orders)
@@ -158,13 +166,14 @@ static void remove_directory(const struct snapshot_identity *here)
 
 static void write_three(const struct snapshot_identity *here)
 {
+    struct snapshot_result result;
     struct error e = { 0 };
-    size_t size;
 
     for (int64_t offset = 100; offset <= 300; offset += 100) {
         CLEANUP(engine_free) struct engine *engine = engine_with_orders((uint64_t)offset);
 
-        cr_assert(snapshot_write(here, engine, offset, &size, &e), "%s", e.message);
+        cr_assert(snapshot_write(here, engine, offset, &result, &e), "%s", e.message);
+        cr_assert(result.next_offset == offset && result.size > 1000 && result.pause_us <= result.took_us);
     }
 }
 
@@ -226,9 +235,90 @@ Test(snapshot, is_not_used_when_it_is_past_the_committed_offset)
 
     write_three(&here);
     cr_assert(load(&here, 299) == 200);
-    cr_assert(notes_count == 1 && strstr(notes[0], "past the committed offset"), "%s", notes[0]);
-    cr_assert(load(&here, 200) == 200);
+    cr_assert(notes_count == 0, "the owner may be further");
+    cr_assert(load(&here, 1000) == 300);
     cr_assert(load(&here, 0) == 0);
+    remove_directory(&here);
+}
+
+Test(snapshot, is_set_aside_by_the_owner_of_a_log_that_was_made_anew)
+{
+    struct snapshot_identity here = in_new_directory();
+    struct error e = { 0 };
+
+    write_three(&here);
+    notes_count = 0;
+    cr_assert(snapshot_refuse_newer(&here, 299, keep_note, &e), "%s", e.message);
+    cr_assert(notes_count == 1 && strstr(notes[0], "past the committed offset"), "%s", notes[0]);
+    cr_assert(load(&here, 1000) == 200);
+    remove_directory(&here);
+}
+
+static size_t files_in(const struct snapshot_identity *here)
+{
+    size_t count = 0;
+    DIR *dir = opendir(here->directory);
+
+    cr_assert(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+Test(snapshot, of_a_killed_writer_leaves_nothing_behind_once_the_next_is_written)
+{
+    struct snapshot_identity here = in_new_directory();
+    CLEANUP(engine_free) struct engine *engine = engine_with_orders(300);
+    struct snapshot_result result;
+    struct error e = { 0 };
+    char path[256];
+
+    cr_assert(load(&here, 0) == 0);
+    snprintf(path, sizeof path, "%s/%s-3-%020d.snapshot.999.tmp", here.directory, here.topic, 50);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    cr_assert(fd >= 0 && write(fd, "half", 4) == 4 && close(fd) == 0);
+    cr_assert(load(&here, 1000) == 0 && notes_count == 0);
+    cr_assert(snapshot_write(&here, engine, 100, &result, &e), "%s", e.message);
+    cr_assert(files_in(&here) == 1);
+    cr_assert(load(&here, 1000) == 100);
+    remove_directory(&here);
+}
+
+Test(snapshot, shows_the_state_at_its_offset_though_matching_goes_on_meanwhile)
+{
+    struct snapshot_identity here = in_new_directory();
+    CLEANUP(engine_free) struct engine *engine = engine_with_orders(500);
+    CLEANUP(engine_free) struct engine *loaded = NULL;
+    CLEANUP(snapshot_child_free) struct snapshot_child *child = NULL;
+    uint32_t orders = engine_orders_count(engine);
+    struct error e = { 0 };
+    int64_t offset;
+
+    cr_assert(load(&here, 0) == 0);
+    cr_assert(snapshot_begin(&here, engine, 100, &child, &e), "%s", e.message);
+    for (uint64_t i = 1; i <= 500; i++)
+        cancel(engine, i * 7, 1 + i % 5);
+    cr_assert(engine_orders_count(engine) == 0);
+    cr_assert(snapshot_look(child, true, &e) == SNAPSHOT_WRITTEN, "%s", e.message);
+    cr_assert(snapshot_load(&here, 1000, &options, keep_note, &loaded, &offset, &e), "%s", e.message);
+    cr_assert(offset == 100 && engine_orders_count(loaded) == orders);
+    remove_directory(&here);
+}
+
+Test(snapshot, that_cannot_be_written_says_why)
+{
+    struct snapshot_identity here = in_new_directory();
+    CLEANUP(engine_free) struct engine *engine = engine_with_orders(10);
+    struct snapshot_result result;
+    struct error e = { 0 };
+    char path[256];
+
+    /* A directory stands where the file goes. */
+    snprintf(path, sizeof path, "%s/%s-3-%020d.snapshot", here.directory, here.topic, 100);
+    cr_assert(mkdir(path, 0700) == 0);
+    cr_assert(!snapshot_write(&here, engine, 100, &result, &e));
+    cr_assert(e.kind == ERROR_TRANSIENT && strstr(e.message, "directory"), "%s", e.message);
     remove_directory(&here);
 }
 
