@@ -147,14 +147,16 @@ static void relay_enter(struct relay *relay, enum relay_state state, const struc
 static void relay_report(struct relay *relay, struct session *session, bool all_published)
 {
     uint64_t deleted = lease_deleted_rows(session->lease);
+    struct source_waiting waiting;
 
     metric_add(relay->metrics.deleted, deleted - session->deleted_rows);
     session->deleted_rows = deleted;
+    source_get_waiting(session->source, &waiting);
     pthread_mutex_lock(&relay->lock);
-    relay->status.waiting_rows = source_waiting_rows(session->source) + publisher_count(session->publisher);
+    relay->status.waiting_rows = waiting.rows + publisher_count(session->publisher);
     relay->status.deleted_rows = deleted;
-    if (all_published || source_caught_up_us(session->source) < relay->caught_up_us)
-        relay->caught_up_us = source_caught_up_us(session->source);
+    if (all_published || waiting.caught_up_us < relay->caught_up_us)
+        relay->caught_up_us = waiting.caught_up_us;
     pthread_mutex_unlock(&relay->lock);
 }
 
@@ -277,6 +279,8 @@ static bool relay_commit(struct relay *relay, struct session *session, struct er
     crash_point("relay.committed");
     position_copy(position, &relay->committed);
     lease_published(session->lease, &relay->committed.before);
+    if (!source_committed(session->source, &relay->committed, e))
+        return false;
     relay->back_off_us = BACK_OFF_MIN_US;
     metric_observe(relay->metrics.commit_seconds, (double)(monotonic_us() - begin_us) / 1000000);
     metric_add(relay->metrics.published, rows);
