@@ -24,7 +24,7 @@ struct verify {
     struct log_state *state;
     struct pg *pg;
     const char *engine_url;
-    int64_t deadline_us;
+    int64_t patience_us, deadline_us; /* so long without an event, and until when that is */
     json_t *report; /* what was compared: name → count */
     json_t *engine; /* symbol → the engine's answer */
 };
@@ -38,6 +38,7 @@ static bool read_topic(
     CLEANUP(reader_free) struct reader *reader = NULL;
     const char *topics[] = { topic, NULL };
     struct error malformed;
+    v->deadline_us = now_us() + v->patience_us;
     if (!reader_open(&v->cli->kafka, topics, (struct reader_start){ READER_BEGINNING, 0 }, true, &reader, e))
         return false;
     for (bool at_end = false; !at_end || (missing && missing(v->state) > 0);) {
@@ -46,6 +47,7 @@ static bool read_topic(
             return true; /* the comparison will name what is missing */
         switch (reader_next(reader, POLL_MS, &event, &malformed, e)) {
         case READER_EVENT:
+            v->deadline_us = now_us() + v->patience_us;
             if (malformed.kind != ERROR_NONE)
                 return error_set(e, ERROR_REFUSED, "%s offset %lld is not an event: %s", topic,
                     (long long)reader_message(reader)->offset, malformed.message);
@@ -334,6 +336,7 @@ static bool verify_once(struct cli *cli, const char *engine_url, long timeout_s,
     struct verify v = { .cli = cli,
         .state = log_state_new(),
         .engine_url = engine_url,
+        .patience_us = timeout_s * 1000000,
         .deadline_us = now_us() + timeout_s * 1000000,
         .report = json_object(),
         .engine = json_object() };
