@@ -148,7 +148,7 @@ static void measure(const struct subject *subject, const struct workload *worklo
     fflush(stdout);
 }
 
-static const struct subject *const all[] = { &bare_alone, &bare_buffer, &bare_queue };
+static const struct subject *const all[] = { &core_buffer, &core_queue, &bare_alone, &bare_buffer, &bare_queue };
 
 static const struct subject *find(const char *name)
 {
