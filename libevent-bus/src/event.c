@@ -1,5 +1,4 @@
-#include <event_bus/event.h>
-
+#include "event_private.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -106,34 +105,24 @@ static bool check_content_type(const char *content_type)
                                           (content_type[len] == '\0' || content_type[len] == ';'));
 }
 
-bool event_parse(const rd_kafka_message_t *message, const char *bare_topic, struct event *ret_event, struct error *e)
+bool event_parse_headers(const rd_kafka_headers_t *list, struct event *event, struct error *e)
 {
     const char *values[HEADERS];
-    rd_kafka_headers_t *list = NULL;
     struct error first = { 0 }, later;
     struct trace trace;
 
-    if (rd_kafka_message_headers(message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        list = NULL;
     /* A bad header does not hide the others: a dead letter names what can be read. */
     for (enum header h = 0; h < HEADERS; h++) {
         values[h] = "";
         if (!read_header(list, h, &values[h], error_is(&first, ERROR_NONE) ? &first : &later))
             values[h] = "";
     }
-    *ret_event = (struct event){
-        .topic = bare_topic,
-        .partition = message->partition,
-        .offset = message->offset,
-        .key = { message->key, message->key_len },
-        .value = { message->payload, message->len },
-        .id = values[ID],
-        .source = values[SOURCE],
-        .type = values[TYPE],
-        .subject = values[SUBJECT],
-        /* W3C: a traceparent that does not parse is as good as none. */
-        .traceparent = trace_parse(values[TRACEPARENT], &trace) ? values[TRACEPARENT] : "",
-    };
+    event->id = values[ID];
+    event->source = values[SOURCE];
+    event->type = values[TYPE];
+    event->subject = values[SUBJECT];
+    /* W3C: a traceparent that does not parse is as good as none. */
+    event->traceparent = trace_parse(values[TRACEPARENT], &trace) ? values[TRACEPARENT] : "";
     if (!error_is(&first, ERROR_NONE)) {
         *e = first;
         return false;
@@ -142,9 +131,25 @@ bool event_parse(const rd_kafka_message_t *message, const char *bare_topic, stru
         return refuse(SPECVERSION, "is not " SPEC_VERSION, e);
     if (!check_content_type(values[CONTENT]))
         return refuse(CONTENT, "is not " CONTENT_TYPE, e);
-    if (values[TIME][0] != '\0' && !event_time_parse(values[TIME], &ret_event->time_us))
+    if (values[TIME][0] != '\0' && !event_time_parse(values[TIME], &event->time_us))
         return refuse(TIME, "is not an RFC 3339 time", e);
     return true;
+}
+
+bool event_parse(const rd_kafka_message_t *message, const char *bare_topic, struct event *ret_event, struct error *e)
+{
+    rd_kafka_headers_t *list = NULL;
+
+    if (rd_kafka_message_headers(message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        list = NULL;
+    *ret_event = (struct event){
+        .topic = bare_topic,
+        .partition = message->partition,
+        .offset = message->offset,
+        .key = { message->key, message->key_len },
+        .value = { message->payload, message->len },
+    };
+    return event_parse_headers(list, ret_event, e);
 }
 
 /* ---- Values ---- */
