@@ -1,0 +1,76 @@
+#!/bin/bash
+# check.sh -- lets spin try every run of relay.pml: as it is, no claim may fail; with a safeguard taken out, the named claim must.
+#
+#     check.sh            both, as in the tests (about 20 s)
+#     check.sh DEFINE…    one run with these -D, printed step by step if a claim fails: check.sh NO_FLUSH; check.sh TXS=3 TROUBLES=2
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+# run NAME DEFINE… -- the verdict in $folder/NAME.log, the run in which a claim failed in $folder/NAME.steps
+run() {
+    local name=$1 work=$folder/$1 optimise=-O1 defines
+    shift
+    defines=("${@/#/-D}")
+    mkdir "$work" && cd "$work"
+    [[ $name == holds* ]] && optimise=-O2
+    spin -a "${defines[@]}" "$here/relay.pml" >spin.log 2>&1 || { cat spin.log; exit 1; }
+    gcc $optimise -w -DSAFETY -DCOLLAPSE -o pan pan.c
+    ./pan -m100000 -w22 >"$folder/$name.log" 2>&1 || true
+    cp "$here/relay.pml" . # the trail names it by its path, spin looks beside the trail
+    [ ! -f relay.pml.trail ] || spin -t -p -k relay.pml.trail "${defines[@]}" "$here/relay.pml" >"$folder/$name.steps" 2>&1 || true
+    cd /
+}
+
+# The whole search was made, nothing was found.
+holds() { # NAME DEFINE…
+    run "holds-$1" "${@:2}"
+    if grep -q 'errors: 0' "$folder/holds-$1.log" && ! grep -qE 'not completed|max search depth|out of memory' "$folder/holds-$1.log"; then
+        echo "ok - $1: every claim holds in $(awk '/states, stored/ { print $1 }' "$folder/holds-$1.log") states"
+    else
+        failed=1
+        echo "not ok - $1"
+        cat "$folder/holds-$1.log"
+        tail -60 "$folder/holds-$1.steps" 2>/dev/null || true
+    fi
+}
+
+# With this safeguard taken out, that claim alone is examined, and fails.
+breaks() { # DEFINE CLAIM DEFINE…
+    run "$1" "$1" CLAIMS="$2" "${@:3}"
+    if grep -q 'assertion violated' "$folder/$1.log"; then
+        echo "ok - $1: $2 fails, as it must"
+    else
+        failed=1
+        echo "not ok - $1: $2 should fail"
+        cat "$folder/$1.log"
+    fi
+}
+
+if [ $# -gt 0 ]; then
+    run asked "$@"
+    cat "$folder/asked.steps" "$folder/asked.log" 2>/dev/null
+    grep -q 'errors: 0' "$folder/asked.log"
+    exit
+fi
+
+holds 'two relays, two troubles' TXS=2 TROUBLES=2
+holds 'three transactions, one relay, one trouble' TXS=3 RELAYS=1 TROUBLES=1
+holds 'two relays, another source on the position topic' TXS=2 TROUBLES=1 OTHERS=1
+
+breaks POSITION_OUTSIDE NO_DUPLICATE TXS=2 TROUBLES=1
+breaks POSITION_AT_DELIVERY NO_LOSS TXS=2 TROUBLES=1
+breaks NO_FENCE NO_DUPLICATE TXS=2 TROUBLES=1
+breaks READ_BEFORE_FENCE NO_DUPLICATE TXS=2 TROUBLES=2
+breaks READ_TO_LSO NO_DUPLICATE TXS=2 TROUBLES=1 OTHERS=1
+breaks UNKNOWN_IS_FAILURE NO_DUPLICATE TXS=2 TROUBLES=1
+breaks UNKNOWN_IS_SUCCESS NO_LOSS TXS=2 TROUBLES=2
+breaks CLEANUP_AT_DELIVERY NO_LOSS TXS=2 TROUBLES=1
+breaks CLEANUP_BY_XMAX NO_LOSS TXS=2 TROUBLES=1
+breaks POSITION_BY_ID NO_LOSS TXS=3 TROUBLES=0
+breaks XID_HORIZON ORDER TXS=2 TROUBLES=0
+breaks NO_FLUSH NO_LOSS TXS=2 TROUBLES=1
+breaks READ_UNCOMMITTED NO_DUPLICATE TXS=2 TROUBLES=1
+exit $failed
