@@ -1,15 +1,13 @@
 #include "cleanup.h"
 
-#include "relay_sql.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 
 enum { CLEANUP_BATCH_ROWS = 2000 };
 
-void cleanup_init(struct cleanup *cleanup, int64_t delay_us)
+void cleanup_init(struct cleanup *cleanup, const struct pg_statement *statement, int64_t delay_us)
 {
-    *cleanup = (struct cleanup){ .delay_us = delay_us, .cleaned_xmin = 1 };
+    *cleanup = (struct cleanup){ .statement = statement, .delay_us = delay_us, .cleaned_xmin = 1 };
 }
 
 static void cleanup_drop_first(struct cleanup *cleanup)
@@ -58,7 +56,7 @@ bool cleanup_step(struct cleanup *cleanup, struct pg *pg, int64_t at_us, bool *r
         pg_arg_text(pg, to);
         pg_arg_text(pg, before->text);
         pg_arg_int64(pg, CLEANUP_BATCH_ROWS);
-        if (!pg_query(pg, &sql_cleanup, &result, e))
+        if (!pg_query(pg, cleanup->statement, &result, e))
             return false;
         cleanup->deleted_rows += pg_affected(result);
         *ret_more = pg_affected(result) == CLEANUP_BATCH_ROWS;

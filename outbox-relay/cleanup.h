@@ -14,6 +14,7 @@ struct cleanup_sample {
 };
 
 struct cleanup {
+    const struct pg_statement *statement; /* sql/cleanup for the source's table */
     int64_t delay_us;
     struct cleanup_sample samples[CLEANUP_SAMPLES_MAX]; /* oldest first */
     size_t sample_count;
@@ -21,7 +22,7 @@ struct cleanup {
     uint64_t deleted_rows;
 };
 
-void cleanup_init(struct cleanup *cleanup, int64_t delay_us);
+void cleanup_init(struct cleanup *cleanup, const struct pg_statement *statement, int64_t delay_us);
 void cleanup_release(struct cleanup *cleanup);
 
 /* Remembers that all that `before` sees is published and the position committed. */

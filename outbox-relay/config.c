@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ITEM(member) offsetof(struct relay_settings, member)
@@ -78,16 +79,52 @@ static bool source_add(struct relay_sources *sources, const char *name, size_t l
     return true;
 }
 
-static bool source_load_dsn(struct relay_source_setting *source, struct error *e)
-{
-    CLEANUP(xfree) char *setting = xasprintf("RELAY_%s_POSTGRES_URL", source->name);
-    const struct config_item items[] = {
-        { setting, CONFIG_SECRET, offsetof(struct relay_source_setting, dsn), NULL, "the relay role's DSN" }, { 0 }
-    };
+#define SOURCE(member) offsetof(struct relay_source_setting, member)
 
-    for (char *c = setting; *c; c++)
+const struct config_item relay_source_items[] = {
+    { "POSTGRES_URL", CONFIG_SECRET, SOURCE(dsn), NULL, "the relay role's DSN" },
+    { "TABLE", CONFIG_STRING, SOURCE(mapping.table), "outbox", "the outbox table, or schema.table" },
+    { "ORDER_COLUMN", CONFIG_STRING, SOURCE(mapping.order_column), "id",
+        "unique ascending integer: the order of rows written at the same time" },
+    { "XID_COLUMN", CONFIG_STRING, SOURCE(mapping.xid_column), "xid",
+        "xid8 DEFAULT pg_current_xact_id(): which transaction wrote the row" },
+    { "ID_COLUMN", CONFIG_STRING, SOURCE(mapping.id_column), "", "what ce_id is made of; none: the order column" },
+    { "ID_FORMAT", CONFIG_STRING, SOURCE(mapping.id_format), "", "ce_id, with {} for the id; none: <source>-{}" },
+    { "TOPIC_COLUMN", CONFIG_STRING, SOURCE(mapping.topic_column), "topic", "the topic" },
+    { "TOPIC_FORMAT", CONFIG_STRING, SOURCE(mapping.topic_format), "{}",
+        "the topic, with {} for the column: shop.{}.v1; without {} all rows go to that topic" },
+    { "KEY_COLUMN", CONFIG_STRING, SOURCE(mapping.key_column), "key", "the Kafka key; none: no key" },
+    { "TYPE_COLUMN", CONFIG_STRING, SOURCE(mapping.type_column), "type", "ce_type" },
+    { "TYPE_FORMAT", CONFIG_STRING, SOURCE(mapping.type_format), "{}", "ce_type, with {} for the column" },
+    { "PAYLOAD_COLUMN", CONFIG_STRING, SOURCE(mapping.payload_column), "payload",
+        "the value: bytea as it is, any other type as its text" },
+    { "HEADERS_COLUMN", CONFIG_STRING, SOURCE(mapping.headers_column), "headers",
+        "more headers: text[] (name, value, …), json or jsonb (an object); none: no more" },
+    { "TRACE_COLUMN", CONFIG_STRING, SOURCE(mapping.trace_column), "traceparent", "W3C traceparent; none: no trace" },
+    { "TIME_COLUMN", CONFIG_STRING, SOURCE(mapping.time_column), "created_at",
+        "ce_time: timestamptz, timestamp (UTC) or integer (milliseconds); none: no ce_time" },
+    { "CONTENT_TYPE", CONFIG_STRING, SOURCE(mapping.content_type), "",
+        "none: by the payload's type, application/protobuf, application/json or text/plain" },
+    { "CE_SOURCE", CONFIG_STRING, SOURCE(mapping.ce_source), "", "ce_source; none: /penstock/<source>" },
+    { "PARKED_TABLE", CONFIG_STRING, SOURCE(mapping.parked_table), "outbox_parked", "rows that Kafka refused" },
+    { "CONTROL_TABLE", CONFIG_STRING, SOURCE(mapping.control_table), "outbox_relay", "what is asked of the relay" },
+    { 0 },
+};
+
+static bool source_load(struct relay_source_setting *source, struct error *e)
+{
+    snprintf(source->setting, sizeof source->setting, "RELAY_%s", source->name);
+    for (char *c = source->setting; *c; c++)
         *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
-    return config_load(items, source, e);
+    for (const struct config_item *item = relay_source_items; item->name; item++) {
+        CLEANUP(xfree) char *name = xasprintf("%s_%s", source->setting, item->name);
+        struct config_item items[] = { *item, { 0 } };
+
+        items[0].name = name;
+        if (!config_load(items, source, e))
+            return false;
+    }
+    return true;
 }
 
 bool relay_sources_load(const struct relay_settings *settings, struct relay_sources *ret_sources, struct error *e)
@@ -104,7 +141,7 @@ bool relay_sources_load(const struct relay_settings *settings, struct relay_sour
         struct relay_source_setting *source = &ret_sources->items[i];
 
         source->reset = list_has(settings->reset, source->name);
-        if (!source_load_dsn(source, e))
+        if (!source_load(source, e))
             return false;
     }
     return true;
@@ -113,6 +150,6 @@ bool relay_sources_load(const struct relay_settings *settings, struct relay_sour
 void relay_sources_release(struct relay_sources *sources)
 {
     for (size_t i = 0; i < sources->count; i++)
-        xfree(sources->items[i].dsn);
+        config_release(relay_source_items, &sources->items[i]);
     *sources = (struct relay_sources){ 0 };
 }

@@ -5,6 +5,7 @@
 #include "relay_sql.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 
 enum {
@@ -17,6 +18,11 @@ enum {
 
 struct lease {
     struct pg *pg;
+    char *name;
+    const char *setting;
+    int64_t epoch;
+    struct control_sql control_sql;
+    struct pg_statement cleanup_statement;
     struct pg_options pg_options;
     int32_t key;
     int backend_pid; /* of the session that holds the lock: another one does not */
@@ -31,6 +37,7 @@ struct lease {
     struct error lost_why;
     struct snapshot published; /* text NULL: nothing new */
     uint64_t deleted_rows;
+    struct control control;
 };
 
 /* FNV-1a */
@@ -47,13 +54,20 @@ bool lease_open(const struct lease_options *options, struct lease **ret_lease, s
 {
     CLEANUP(lease_free) struct lease *lease = xcalloc(1, sizeof *lease);
     pthread_condattr_t monotonic;
+    struct mapping_sql sql;
 
     pthread_mutex_init(&lease->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&lease->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    cleanup_init(&lease->cleanup, options->cleanup_delay_us);
+    lease->name = xstrdup(options->name);
+    lease->setting = options->setting;
+    control_sql_init(&lease->control_sql, options->mapping);
+    mapping_sql_init(&sql, options->mapping);
+    lease->cleanup_statement = control_statement(&sql, &sql_cleanup);
+    mapping_sql_release(&sql);
+    cleanup_init(&lease->cleanup, &lease->cleanup_statement, options->cleanup_delay_us);
     lease->cleanup_enabled = options->cleanup;
     lease->stale_us = options->stale_us;
     lease->key = lease_key(options->name);
@@ -79,6 +93,9 @@ void lease_free(struct lease *lease)
     }
     pg_free(lease->pg);
     cleanup_release(&lease->cleanup);
+    control_sql_release(&lease->control_sql);
+    control_statement_release(&lease->cleanup_statement);
+    xfree(lease->name);
     snapshot_release(&lease->published);
     pthread_cond_destroy(&lease->wake);
     pthread_mutex_destroy(&lease->lock);
@@ -120,16 +137,41 @@ bool lease_try(struct lease *lease, bool *ret_held, bool *ret_taken_over, struct
     return *ret_held || lease_take_over(lease, ret_taken_over, e);
 }
 
+bool lease_claim(struct lease *lease, const char *source, bool *ret_found, struct position *ret_stored, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *result = NULL;
+
+    pg_arg_text(lease->pg, lease->name);
+    if (!pg_query(lease->pg, &lease->control_sql.claim, &result, e)) {
+        char why[sizeof e->message];
+
+        snprintf(why, sizeof why, "%s", e->message);
+        return error_set(e, e->kind, "%s_CONTROL_TABLE: %.120s", lease->setting, why);
+    }
+    lease->epoch = pg_get_int64(result, 0, 0);
+    *ret_found = !pg_is_null(result, 0, 1);
+    return (!*ret_found || position_decode(pg_get_bytes(result, 0, 1), source, ret_stored, e)) &&
+           control_read(lease->pg, &lease->control_sql, lease->name, &lease->control, e);
+}
+
+int64_t lease_epoch(const struct lease *lease)
+{
+    return lease->epoch;
+}
+
 /* ---- The thread ---- */
 
 static bool lease_beat(struct lease *lease, struct error *e)
 {
-    CLEANUP(pg_result_free) struct pg_result *result = NULL;
+    struct control control;
 
-    if (!pg_query(lease->pg, &sql_lease_beat, &result, e))
+    if (!control_read(lease->pg, &lease->control_sql, lease->name, &control, e))
         return false;
     if (PQbackendPID(pg_native(lease->pg)) != lease->backend_pid)
         return error_set(e, ERROR_TRANSIENT, "the session that held the lease is gone");
+    pthread_mutex_lock(&lease->lock);
+    lease->control = control;
+    pthread_mutex_unlock(&lease->lock);
     return true;
 }
 
@@ -225,6 +267,13 @@ void lease_published(struct lease *lease, const struct snapshot *before)
     pthread_mutex_lock(&lease->lock);
     snapshot_release(&lease->published);
     snapshot_copy(before, &lease->published);
+    pthread_mutex_unlock(&lease->lock);
+}
+
+void lease_control(struct lease *lease, struct control *ret_control)
+{
+    pthread_mutex_lock(&lease->lock);
+    *ret_control = lease->control;
     pthread_mutex_unlock(&lease->lock);
 }
 

@@ -6,6 +6,7 @@
  * its session is terminated, its lock falls free. */
 #pragma once
 
+#include "control.h"
 #include "position.h"
 
 #include <event_bus/pg.h>
@@ -13,8 +14,10 @@
 struct lease;
 
 struct lease_options {
-    const char *dsn;  /* never logged */
-    const char *name; /* the same for all relays of this source */
+    const char *dsn;     /* never logged */
+    const char *name;    /* the same for all relays of this source */
+    const char *setting; /* "RELAY_TRADE_LEDGER": errors name the setting */
+    const struct mapping *mapping;
     int64_t stale_us;
     bool cleanup;
     int64_t cleanup_delay_us;
@@ -28,9 +31,16 @@ DEFINE_CLEANUP(struct lease *, lease_free)
 /* Tries once, taking over from a stale holder; *ret_held tells. Not heard of for a while is not an error: call again.
  */
 MUST_CHECK bool lease_try(struct lease *lease, bool *ret_held, bool *ret_taken_over, struct error *e);
+
+/* The lock is held: from now on no older relay can store a position in the database. *ret_stored is the position that
+ * is stored there, if one is. */
+MUST_CHECK bool lease_claim(
+    struct lease *lease, const char *source, bool *ret_found, struct position *ret_stored, struct error *e);
+int64_t lease_epoch(const struct lease *lease);
 MUST_CHECK bool lease_keep(struct lease *lease, struct error *e); /* starts the thread; the lock is held */
 
 /* Any thread, after lease_keep(). */
 bool lease_lost(struct lease *lease, struct error *e);                    /* true: and why */
 void lease_published(struct lease *lease, const struct snapshot *before); /* of a committed position */
+void lease_control(struct lease *lease, struct control *ret_control);     /* what was last asked of the relay */
 uint64_t lease_deleted_rows(struct lease *lease);

@@ -22,7 +22,9 @@ static struct relay_options relay_options_of(
     struct service_runtime *runtime, const struct relay_settings *settings, const struct relay_source_setting *source)
 {
     return (struct relay_options){ .source = source->name,
+        .setting = source->setting,
         .dsn = source->dsn,
+        .mapping = &source->mapping,
         .kafka = service_kafka(runtime),
         .compression = relay_compression(settings),
         .page_rows = settings->page_rows,
@@ -123,5 +125,10 @@ int main(int argc, char **argv)
         .background = relays_run,
         .healthy = relays_healthy };
 
-    return service_main(&service, argc, argv);
+    int code = service_main(&service, argc, argv);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        printf("\nEach source has these, after RELAY_<NAME>_ (trade-ledger: RELAY_TRADE_LEDGER_POSTGRES_URL):\n\n");
+        config_print(relay_source_items, stdout);
+    }
+    return code;
 }

@@ -2,6 +2,25 @@
 
 #include <stdio.h>
 
+const struct mapping mapping_default = { .table = "outbox",
+    .order_column = "id",
+    .xid_column = "xid",
+    .id_column = "",
+    .id_format = "",
+    .topic_column = "topic",
+    .topic_format = "{}",
+    .key_column = "key",
+    .type_column = "type",
+    .type_format = "{}",
+    .payload_column = "payload",
+    .headers_column = "headers",
+    .trace_column = "traceparent",
+    .time_column = "created_at",
+    .content_type = "",
+    .ce_source = "",
+    .parked_table = "outbox_parked",
+    .control_table = "outbox_relay" };
+
 bool mapping_format_is_constant(const char *format)
 {
     return strstr(format, "{}") == NULL;

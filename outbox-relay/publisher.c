@@ -26,8 +26,9 @@ struct publisher_topic {
 struct publisher {
     rd_kafka_t *producer;
     const struct kafka_options *kafka;
-    const char *source;
+    const char *source, *content_type;
     char ce_source[NAME_MAX_BYTES];
+    char id_format[NAME_MAX_BYTES];
     int64_t pause_us;
     struct position_topic positions;
     struct publisher_topic topics[PUBLISHER_TOPICS_MAX];
@@ -69,9 +70,15 @@ static void publisher_note_refusal(
             continue;
         publisher->refusal.row_id = row_id;
         publisher->refusal.whole_topic = refusals[i].whole_topic;
+        snprintf(publisher->refusal.topic, sizeof publisher->refusal.topic, "%s", topic);
         snprintf(
             publisher->refusal.reason, sizeof publisher->refusal.reason, "%s: topic %s", rd_kafka_err2str(code), topic);
     }
+}
+
+static const char *publisher_bare(const struct publisher *publisher, const char *topic)
+{
+    return topic + (publisher->kafka->topic_prefix ? strlen(publisher->kafka->topic_prefix) : 0);
 }
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
@@ -84,8 +91,8 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
     if (!publisher->failed)
         publisher->failed = message->err;
     if (message->_private)
-        publisher_note_refusal(
-            publisher, (uint64_t)(uintptr_t)message->_private, message->err, rd_kafka_topic_name(message->rkt));
+        publisher_note_refusal(publisher, (uint64_t)(uintptr_t)message->_private, message->err,
+            publisher_bare(publisher, rd_kafka_topic_name(message->rkt)));
 }
 
 /* ---- Life ---- */
@@ -132,7 +139,15 @@ bool publisher_open(const struct publisher_options *options, struct publisher **
     publisher->source = options->source;
     publisher->pause_us = options->pause_us;
     publisher->time_second = -1;
-    snprintf(publisher->ce_source, sizeof publisher->ce_source, "/penstock/%s", options->source);
+    publisher->content_type = "application/protobuf";
+    if (*options->mapping->ce_source)
+        snprintf(publisher->ce_source, sizeof publisher->ce_source, "%s", options->mapping->ce_source);
+    else
+        snprintf(publisher->ce_source, sizeof publisher->ce_source, "/penstock/%s", options->source);
+    if (*options->mapping->id_format)
+        snprintf(publisher->id_format, sizeof publisher->id_format, "%s", options->mapping->id_format);
+    else
+        snprintf(publisher->id_format, sizeof publisher->id_format, "%s-{}", options->source);
 
     if (!publisher_conf(options, publisher, &conf, e))
         return false;
@@ -170,6 +185,11 @@ bool publisher_load_position(
     struct publisher *publisher, uint32_t timeout_ms, bool *ret_found, struct position *ret_position, struct error *e)
 {
     return position_topic_load(&publisher->positions, timeout_ms, ret_found, ret_position, e);
+}
+
+void publisher_set_content_type(struct publisher *publisher, const char *content_type)
+{
+    publisher->content_type = content_type;
 }
 
 /* ---- A transaction ---- */
@@ -295,16 +315,22 @@ static int publisher_time(struct publisher *publisher, int64_t time_us)
 static rd_kafka_headers_t *publisher_headers(struct publisher *publisher, const struct source_row *row)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(8 + row->header_count / 2);
-    char id[ID_MAX];
-    int id_len = snprintf(id, sizeof id, "%s-%" PRIu64, publisher->source, row->id);
-    int time_len = publisher_time(publisher, row->created_at_us);
+    char number[24], id[ID_MAX];
+    bool fits;
+
+    snprintf(number, sizeof number, "%" PRIu64, row->id);
+    fits = mapping_format(publisher->id_format, row->event_id ? row->event_id : number, id, sizeof id);
 
     rd_kafka_header_add(headers, "ce_specversion", 14, "1.0", 3);
-    rd_kafka_header_add(headers, "ce_id", 5, id, id_len);
+    rd_kafka_header_add(headers, "ce_id", 5, fits ? id : number, -1);
     rd_kafka_header_add(headers, "ce_source", 9, publisher->ce_source, -1);
     rd_kafka_header_add(headers, "ce_type", 7, row->type, -1);
-    rd_kafka_header_add(headers, "ce_time", 7, publisher->time_text, time_len);
-    rd_kafka_header_add(headers, "content-type", 12, "application/protobuf", 20);
+    if (row->created_at_us) {
+        int time_len = publisher_time(publisher, row->created_at_us);
+
+        rd_kafka_header_add(headers, "ce_time", 7, publisher->time_text, time_len);
+    }
+    rd_kafka_header_add(headers, "content-type", 12, publisher->content_type, -1);
     if (*row->traceparent)
         rd_kafka_header_add(headers, "traceparent", 11, row->traceparent, -1);
     for (size_t i = 0; i + 1 < row->header_count; i += 2)
@@ -352,6 +378,7 @@ bool publisher_add(struct publisher *publisher, const struct source_row *row, st
         publisher_abort(publisher);
         if (e->kind == ERROR_INVALID) {
             publisher->refusal = (struct publisher_refusal){ .row_id = row->id, .whole_topic = true };
+            snprintf(publisher->refusal.topic, sizeof publisher->refusal.topic, "%s", row->topic);
             snprintf(publisher->refusal.reason, sizeof publisher->refusal.reason, "%.150s", e->message);
             e->kind = ERROR_REFUSED;
         }

@@ -20,6 +20,7 @@ struct publisher;
 struct publisher_options {
     const struct kafka_options *kafka;
     const char *source;
+    const struct mapping *mapping;
     const char *compression; /* none, lz4, … */
     int64_t queue_kbytes_max;
     int64_t transaction_timeout_ms; /* after which the broker aborts a transaction that a dead relay left open */
@@ -28,8 +29,9 @@ struct publisher_options {
 
 /* A row that Kafka will not take however often it is tried. */
 struct publisher_refusal {
-    uint64_t row_id;  /* 0: none */
-    bool whole_topic; /* every row of its topic would be refused: unknown, not authorised */
+    uint64_t row_id;             /* 0: none */
+    bool whole_topic;            /* every row of its topic would be refused: unknown, not authorised */
+    char topic[KAFKA_TOPIC_MAX]; /* bare */
     char reason[PUBLISHER_REASON_MAX];
 };
 
@@ -43,6 +45,8 @@ DEFINE_CLEANUP(struct publisher *, publisher_free)
  * Errors: TRANSIENT (also while another source's open transaction hides the end of the topic), FATAL. */
 MUST_CHECK bool publisher_load_position(
     struct publisher *publisher, uint32_t timeout_ms, bool *ret_found, struct position *ret_position, struct error *e);
+
+void publisher_set_content_type(struct publisher *publisher, const char *content_type); /* must outlive it */
 
 /* Puts one row into the open transaction, opening one if need be. Blocks while the local queue is full. */
 MUST_CHECK bool publisher_add(struct publisher *publisher, const struct source_row *row, struct error *e);

@@ -43,11 +43,13 @@ struct session {
     struct publisher *publisher;
     struct source *source;
     struct parking *parking;
-    bool *parked;          /* of the page: which rows are not to be published */
-    size_t passed_rows;    /* published or parked since the last commit */
-    int64_t page_limit;    /* 0: none; else closing in on a row that Kafka refuses */
-    uint64_t refused_id;   /* that row, or one before it */
-    uint64_t deleted_rows; /* as counted into the metric */
+    bool *parked;           /* of the page: which rows are not to be published */
+    size_t passed_rows;     /* published or parked since the last commit */
+    int64_t page_limit;     /* 0: none; else closing in on a row that Kafka refuses */
+    uint64_t refused_id;    /* that row, or one before it */
+    uint64_t deleted_rows;  /* as counted into the metric */
+    struct position stored; /* in the database: of a time in idempotent mode */
+    bool stored_found;
 };
 
 static void session_release(struct session *session)
@@ -56,6 +58,7 @@ static void session_release(struct session *session)
     source_free(session->source);
     parking_free(session->parking);
     xfree(session->parked);
+    position_release(&session->stored);
     lease_free(session->lease); /* last: until here nobody else should begin */
 }
 
@@ -193,6 +196,8 @@ static bool relay_take_lease(struct relay *relay, struct session *session, struc
     char name[NAME_MAX_BYTES];
     const struct lease_options lease = { .dsn = options->dsn,
         .name = name,
+        .setting = options->setting,
+        .mapping = options->mapping,
         .stale_us = options->lease_stale_us,
         .cleanup = options->cleanup,
         .cleanup_delay_us = options->cleanup_delay_us };
@@ -205,7 +210,8 @@ static bool relay_take_lease(struct relay *relay, struct session *session, struc
         if (!lease_try(session->lease, &held, &taken_over, e))
             return false;
         if (held)
-            return lease_keep(session->lease, e);
+            return lease_claim(session->lease, relay->source_name, &session->stored_found, &session->stored, e) &&
+                   lease_keep(session->lease, e);
         relay_enter(relay, RELAY_STANDBY, NULL);
         if (taken_over)
             log_warn("source %s: the relay that held the lease is silent; its session was ended", relay->source_name);
@@ -219,6 +225,7 @@ static bool relay_open_publisher(struct relay *relay, struct session *session, s
     const struct relay_options *options = relay->options;
     const struct publisher_options publisher = { .kafka = options->kafka,
         .source = options->source,
+        .mapping = options->mapping,
         .compression = options->compression,
         .queue_kbytes_max = options->queue_kbytes_max,
         .transaction_timeout_ms = options->transaction_timeout_ms,
@@ -243,14 +250,20 @@ static bool relay_open_publisher(struct relay *relay, struct session *session, s
 static bool relay_open_source(struct relay *relay, struct session *session, struct error *e)
 {
     const struct relay_options *options = relay->options;
-    const struct source_options source = { .dsn = options->dsn,
+    const struct source_options source = { .mode = SOURCE_POLL,
+        .name = options->source,
+        .setting = options->setting,
+        .dsn = options->dsn,
+        .mapping = options->mapping,
         .application_name = "outbox-relay",
         .page_rows = options->page_rows,
         .page_bytes = options->page_bytes,
         .poll_max_us = options->poll_max_us };
 
-    if (!source_open(&source, &session->source, e) || !parking_open(options->dsn, &session->parking, e))
+    if (!source_open(&source, &session->source, e) ||
+        !parking_open(options->dsn, options->mapping, &session->parking, e))
         return false;
+    publisher_set_content_type(session->publisher, source_content_type(session->source));
     session->parked = xcalloc((size_t)options->page_rows, sizeof *session->parked);
     if (!source_identify(session->source, &relay->committed, e)) {
         if (e->kind != ERROR_FATAL || !options->reset)
@@ -357,15 +370,14 @@ static bool relay_refused(struct relay *relay, struct session *session, struct e
     if (!relay->options->park)
         return false;
     session->refused_id = refusal.row_id;
-    if (!alone)
+    if (alone) {
+        log_warn("source %s: row %" PRIu64 " is parked: %s", relay->source_name, refusal.row_id, refusal.reason);
+        parking_refuse(session->parking, refusal.row_id, refusal.whole_topic ? refusal.topic : NULL, refusal.reason);
+    } else {
         session->page_limit = session->page_limit == 0 ? CLOSE_IN_ROWS : (session->page_limit + 9) / 10;
+    }
     source_limit(session->source, session->page_limit);
-    if (!source_resume(session->source, &relay->committed, e))
-        return false;
-    if (!alone)
-        return true;
-    log_warn("source %s: row %" PRIu64 " is parked: %s", relay->source_name, refusal.row_id, refusal.reason);
-    return parking_park(session->parking, refusal.row_id, refusal.reason, refusal.whole_topic, e);
+    return source_resume(session->source, &relay->committed, e);
 }
 
 /* After a step that failed: may the session go on from the last committed position? */

@@ -11,8 +11,10 @@
 struct relay;
 
 struct relay_options {
-    const char *source; /* "trade-ledger" */
-    const char *dsn;    /* never logged */
+    const char *source;  /* "trade-ledger" */
+    const char *setting; /* how its settings begin: "RELAY_TRADE_LEDGER" */
+    const char *dsn;     /* never logged */
+    const struct mapping *mapping;
     const struct kafka_options *kafka;
     const char *compression;
     int64_t page_rows, page_bytes, poll_max_us;

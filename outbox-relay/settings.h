@@ -3,8 +3,9 @@
 #pragma once
 
 #include "config.h" /* of the chassis */
+#include "mapping.h"
 
-enum { RELAY_SOURCES_MAX = 64, RELAY_SOURCE_NAME_MAX = 64 };
+enum { RELAY_SOURCES_MAX = 64, RELAY_SOURCE_NAME_MAX = 64, RELAY_SETTING_MAX = 80 };
 
 struct relay_settings {
     char *sources;
@@ -25,7 +26,9 @@ const char *relay_compression(const struct relay_settings *settings);
 
 struct relay_source_setting {
     char name[RELAY_SOURCE_NAME_MAX];
-    char *dsn;  /* the table's */
+    char setting[RELAY_SETTING_MAX]; /* how its settings begin: "RELAY_TRADE_LEDGER" */
+    char *dsn;                       /* the table's */
+    struct mapping mapping;
     bool reset; /* named in OUTBOX_RELAY_RESET */
 };
 
@@ -34,7 +37,10 @@ struct relay_sources {
     size_t count;
 };
 
-/* Reads OUTBOX_RELAY_SOURCES ("identity,trade-ledger") and for each RELAY_<NAME>_POSTGRES_URL. Errors: INVALID, with
+/* What each source has: RELAY_<NAME>_POSTGRES_URL, …; the names here are what comes after RELAY_<NAME>_. */
+extern const struct config_item relay_source_items[];
+
+/* Reads OUTBOX_RELAY_SOURCES ("identity,trade-ledger") and for each RELAY_<NAME>_POSTGRES_URL, …. Errors: INVALID, with
  * the setting's name in `field`. relay_sources_release() is fine after an error too. */
 MUST_CHECK bool relay_sources_load(
     const struct relay_settings *settings, struct relay_sources *ret_sources, struct error *e);

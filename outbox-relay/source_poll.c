@@ -33,13 +33,14 @@ enum poller_state {
 struct poller {
     struct source base; /* first */
     PGconn *conn;
+    struct mapping_sql sql;
     int64_t page_rows, page_bytes, poll_max_us;
     int64_t page_rows_max; /* as configured */
     enum poller_state state;
     struct position at;      /* of what was handed out */
     struct position page_at; /* where the page begins that was handed out last */
     struct snapshot present; /* the next round's `now`, until it is flushed */
-    uint64_t present_lsn, present_first_id, present_rows;
+    uint64_t present_lsn, present_first_id, present_rows, present_bytes;
     int64_t asked_present_us;            /* now_us() before the present was asked for */
     int64_t unflushed_since_us;          /* monotonic */
     int64_t poll_delay_us, next_poll_us; /* monotonic */
@@ -68,12 +69,30 @@ DEFINE_CLEANUP(PGresult *, pg_result_clear)
 
 static bool poller_prepare(struct poller *poller, const struct pg_statement *statement, struct error *e)
 {
-    CLEANUP(pg_result_clear) PGresult *result = PQprepare(poller->conn, statement->name, statement->sql, 0, NULL);
+    CLEANUP(xfree) char *sql = mapping_expand(&poller->sql, statement->sql);
+    CLEANUP(pg_result_clear) PGresult *result = PQprepare(poller->conn, statement->name, sql, 0, NULL);
 
     return PQresultStatus(result) == PGRES_COMMAND_OK || pg_error_from_result(result, e);
 }
 
-static bool poller_begin_session(struct poller *poller, struct error *e)
+/* Which columns the table has, and so what the statements say. */
+static bool poller_describe(struct poller *poller, const struct source_options *options, struct error *e)
+{
+    struct mapping_column columns[MAPPING_COLUMNS_MAX];
+
+    mapping_sql_init(&poller->sql, options->mapping);
+    const char *const arguments[] = { poller->sql.table };
+    CLEANUP(pg_result_clear)
+    PGresult *result = PQexecParams(poller->conn, sql_columns.sql, 1, NULL, arguments, NULL, NULL, 0);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        return pg_error_from_result(result, e);
+    size_t count = (size_t)PQntuples(result);
+    for (size_t i = 0; i < count && i < MAPPING_COLUMNS_MAX; i++)
+        columns[i] = (struct mapping_column){ PQgetvalue(result, (int)i, 0), PQgetvalue(result, (int)i, 1) };
+    return mapping_resolve(&poller->sql, options->mapping, options->setting, columns, count, e);
+}
+
+static bool poller_begin_session(struct poller *poller, const struct source_options *options, struct error *e)
 {
     static const struct pg_statement *const statements[] = { &sql_identity, &sql_present, &sql_flushed, &sql_flush,
         &sql_page };
@@ -83,6 +102,8 @@ static bool poller_begin_session(struct poller *poller, struct error *e)
 
     if (PQresultStatus(settings) != PGRES_TUPLES_OK)
         return pg_error_from_result(settings, e);
+    if (!poller_describe(poller, options, e))
+        return false;
     for (size_t i = 0; i < ARRAY_LEN(statements); i++)
         if (!poller_prepare(poller, statements[i], e))
             return false;
@@ -116,7 +137,7 @@ bool source_poll_open(const struct source_options *options, struct source **ret_
     poller->conn = PQconnectdbParams(names, values, 1);
     if (!poller->conn || PQstatus(poller->conn) != CONNECTION_OK)
         return poller_lost(poller, "cannot connect", e);
-    if (!poller_begin_session(poller, e))
+    if (!poller_begin_session(poller, options, e))
         return false;
     *ret_source = TAKE(source);
     return true;
@@ -131,6 +152,7 @@ static void poller_free(struct source *source)
     position_release(&poller->at);
     position_release(&poller->page_at);
     snapshot_release(&poller->present);
+    mapping_sql_release(&poller->sql);
     xfree(poller->rows);
     xfree(poller->headers);
     xfree(poller);
@@ -198,7 +220,7 @@ static bool poller_resume(struct source *source, const struct position *position
     position_copy(position, &poller->at);
     poller->state = POLLER_QUIET;
     poller->next_poll_us = 0;
-    poller->round_left = 0;
+    poller->round_left = poller->round_left_bytes = 0;
     return true;
 }
 
@@ -279,6 +301,7 @@ static bool poller_begin_round(struct poller *poller, struct error *e)
     position_begin_round(&poller->at, &poller->present);
     poller->at.last_id = poller->present_first_id - 1;
     poller->round_left = poller->present_rows;
+    poller->round_left_bytes = poller->present_bytes;
     poller->poll_delay_us = POLL_MIN_US;
     return poller_ask_page(poller, poller->at.last_id, e);
 }
@@ -295,6 +318,7 @@ static bool poller_took_present(struct poller *poller, const PGresult *result, s
     poller->present_lsn = result_u64(result, 0, 1);
     poller->present_rows = result_u64(result, 0, 3);
     poller->present_first_id = result_u64(result, 0, 4);
+    poller->present_bytes = result_u64(result, 0, 6);
 
     if (poller->present_rows == 0) {
         poller->caught_up_us = poller->asked_present_us;
@@ -305,7 +329,7 @@ static bool poller_took_present(struct poller *poller, const PGresult *result, s
         poller_look_later(poller);
         return true;
     }
-    if (result_time_us(result, 0, 5) < poller->caught_up_us)
+    if (!PQgetisnull(result, 0, 5) && result_time_us(result, 0, 5) < poller->caught_up_us)
         poller->caught_up_us = result_time_us(result, 0, 5);
     if (flushed)
         return poller_begin_round(poller, e);
@@ -386,10 +410,13 @@ static int64_t poller_read_rows(struct poller *poller, const PGresult *result)
             .type = PQgetvalue(result, i, 3),
             .payload = result_bytes(result, i, 4),
             .traceparent = PQgetvalue(result, i, 5),
-            .created_at_us = result_time_us(result, i, 7) };
+            .created_at_us = result_time_us(result, i, 7),
+            .event_id = PQgetisnull(result, i, 8) ? NULL : PQgetvalue(result, i, 8) };
         payload_bytes += (int64_t)row->payload.len;
         if (headers.len > 0)
             row->flaw = poller_read_headers(poller, headers.data, headers.len, &row->header_count);
+        if (!*row->topic || !*row->type)
+            row->flaw = *row->topic ? "it has no type" : "it has no topic";
     }
     for (size_t i = 0; i < count; i++) { /* only now: the list may have moved while it grew */
         poller->rows[i].headers = poller->headers + first_header;
@@ -410,13 +437,15 @@ static bool poller_took_page(struct poller *poller, PGresult *result, struct sou
     poller->state = POLLER_QUIET;
     poller->at.published_rows += count;
     poller->round_left -= count < poller->round_left ? count : poller->round_left;
+    poller->round_left_bytes -=
+        (uint64_t)payload_bytes < poller->round_left_bytes ? (uint64_t)payload_bytes : poller->round_left_bytes;
     *ret_page = (struct source_page){ .rows = poller->rows,
         .count = count,
         .round_done = (int64_t)count < poller->page_rows && payload_bytes < poller->page_bytes };
 
     if (ret_page->round_done) {
         position_finish_round(&poller->at);
-        poller->round_left = 0;
+        poller->round_left = poller->round_left_bytes = 0;
         poller->caught_up_us =
             poller->asked_present_us > poller->caught_up_us ? poller->asked_present_us : poller->caught_up_us;
         poller->next_poll_us = 0;
@@ -567,8 +596,7 @@ static void poller_waiting(const struct source *source, struct source_waiting *r
 
 static const char *poller_content_type(const struct source *source)
 {
-    (void)source;
-    return "application/protobuf";
+    return ((const struct poller *)source)->sql.content_type;
 }
 
 static const struct source_ops poller_ops = { .free = poller_free,

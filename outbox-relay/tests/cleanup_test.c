@@ -20,7 +20,7 @@ Test(cleanup, nothing_is_deleted_before_the_delay)
     struct error e = { 0 };
     bool more;
 
-    cleanup_init(&cleanup, 60000000);
+    cleanup_init(&cleanup, NULL, 60000000);
     cr_expect(cleanup_step(&cleanup, NULL, 1, &more, &e), "with nothing published there is nothing to do");
     published(&cleanup, "5:5:", 1);
     cr_expect(cleanup_step(&cleanup, NULL, 60000000, &more, &e), "a step without a connection: it must not need one");
@@ -33,7 +33,7 @@ Test(cleanup, samples_are_few_whatever_the_rate_of_commits)
     struct cleanup cleanup;
     char text[40];
 
-    cleanup_init(&cleanup, 8000000);
+    cleanup_init(&cleanup, NULL, 8000000);
     for (int i = 1; i <= 5000; i++) {
         snprintf(text, sizeof text, "%d:%d:", i, i);
         published(&cleanup, text, (int64_t)i * 10000);

@@ -1,6 +1,8 @@
 /* The relay's promise, on real Postgres and real Kafka: each committed row once, of each key in order, whatever dies
  * when. */
 #include "cleanup.h"
+#include "control.h"
+#include "relay_sql.h"
 #include "rig.h"
 
 #include <criterion/criterion.h>
@@ -313,6 +315,8 @@ Test(relay, clean_up_leaves_a_row_that_its_snapshot_does_not_see)
     struct rig rig;
     struct cleanup cleanup;
     struct snapshot before;
+    struct mapping_sql sql;
+    struct pg_statement statement;
     struct error e = { 0 };
     CLEANUP(pg_free) struct pg *pg = NULL;
     PGresult *present;
@@ -330,13 +334,17 @@ Test(relay, clean_up_leaves_a_row_that_its_snapshot_does_not_see)
     rig_insert_many(&rig, 1, 1);
 
     cr_assert(pg_open(&(struct pg_options){ .dsn = rig.database.relay_url }, &pg, &e), "%s", e.message);
-    cleanup_init(&cleanup, 0);
+    mapping_sql_init(&sql, &mapping_default);
+    statement = control_statement(&sql, &sql_cleanup);
+    mapping_sql_release(&sql);
+    cleanup_init(&cleanup, &statement, 0);
     cleanup_published(&cleanup, &before, 1);
     cr_assert(cleanup_step(&cleanup, pg, 1, &more, &e), "%s", e.message);
     cr_expect_eq(cleanup.deleted_rows, 10);
     cr_expect_eq(rig_number(rig.pg, "SELECT count(*) FROM outbox"), 2);
     cr_expect_eq(rig_number(rig.pg, "SELECT count(*) FROM outbox WHERE key = 'slow'"), 1);
     cleanup_release(&cleanup);
+    control_statement_release(&statement);
     snapshot_release(&before);
 }
 
@@ -491,4 +499,117 @@ Test(relay, asked_to_stop_at_a_refused_row_it_stops_before_it)
     rig_stop_relay(&relay);
     cr_assert_eq(count_events(&rig, 1, 10), 1);
     expect_parked(&rig, "");
+}
+
+/* ---- Someone else's outbox ---- */
+
+/* As Debezium's outbox event router expects it, and the two columns that polling needs. */
+static const char debezium_table[] =
+    "CREATE SCHEMA shop; "
+    "CREATE TABLE shop.\"Outbox Events\" (id uuid PRIMARY KEY, aggregatetype varchar(255) NOT NULL, aggregateid "
+    "varchar(255) "
+    "NOT NULL, type varchar(255) NOT NULL, payload jsonb, tracing json, happened bigint); "
+    "ALTER TABLE shop.\"Outbox Events\" ADD COLUMN \"or\"\"der\" bigint GENERATED ALWAYS AS IDENTITY UNIQUE, "
+    "ADD COLUMN xid xid8 NOT NULL DEFAULT pg_current_xact_id(); "
+    "GRANT USAGE ON SCHEMA shop TO PUBLIC; GRANT SELECT, DELETE ON shop.\"Outbox Events\" TO PUBLIC";
+
+static struct mapping debezium_mapping(void)
+{
+    struct mapping mapping = mapping_default;
+
+    mapping.table = "shop.Outbox Events";
+    mapping.order_column = "or\"der";
+    mapping.id_column = "id";
+    mapping.id_format = "{}";
+    mapping.topic_column = "aggregatetype";
+    mapping.topic_format = "orders.{}.v1";
+    mapping.key_column = "aggregateid";
+    mapping.type_format = "it's.{}";
+    mapping.headers_column = "tracing";
+    mapping.trace_column = "";
+    mapping.time_column = "happened";
+    mapping.ce_source = "/shop";
+    return mapping;
+}
+
+Test(relay, a_table_of_another_application_is_published_as_the_mapping_says)
+{
+    struct rig rig;
+    struct rig_relay relay;
+    struct mapping mapping = debezium_mapping();
+    size_t count;
+
+    rig_open(&rig);
+    rig.options.mapping = &mapping;
+    rig_sql(rig.pg, "%s", debezium_table);
+    rig_sql(rig.pg, "INSERT INTO shop.\"Outbox Events\" VALUES ('6f9619ff-8b86-d011-b42d-00c04fc964ff', 'accepted', "
+                    "'order-1', 'Paid', "
+                    "'{\"a\": 1}', '{\"traceparent\": \"t\", \"n\": 5}', 1767323045000)");
+    rig_start_relay(&rig, &relay);
+    struct rig_event *events = rig_read(&rig, 1, 20, &count);
+    cr_assert_eq(count, 1);
+    cr_expect_str_eq(events[0].topic, "orders.accepted.v1");
+    cr_expect_str_eq(events[0].key, "order-1");
+    cr_expect_str_eq(events[0].payload, "{\"a\": 1}");
+    cr_expect_str_eq(events[0].headers,
+        "ce_specversion=1.0 ce_id=6f9619ff-8b86-d011-b42d-00c04fc964ff ce_source=/shop ce_type=it's.Paid "
+        "ce_time=2026-01-02T03:04:05.000000Z content-type=application/json n=5 traceparent=t ");
+    xfree(events);
+
+    rig_sql(rig.pg,
+        "INSERT INTO shop.\"Outbox Events\" SELECT gen_random_uuid(), 'accepted', 'k' || n %% 7, 'T', to_jsonb(n) "
+        "FROM generate_series(1, 3000) AS n");
+    events = rig_read(&rig, 3001, 20, &count);
+    cr_assert_eq(count, 3001);
+    for (size_t i = 0; i < count; i++) /* of a key in order: by the column that says so, not by the uuid */
+        for (size_t j = i + 1; j < count && j < i + 20; j++)
+            if (strcmp(events[i].key, events[j].key) == 0 && events[i].key[0] == 'k')
+                cr_assert_lt(atoi(events[i].payload), atoi(events[j].payload));
+    xfree(events);
+    rig_stop_relay(&relay);
+}
+
+struct wrong_mapping {
+    size_t member;        /* which of the mapping's names … */
+    const char *name;     /* … is set to what */
+    const char *expected; /* trouble */
+};
+
+Test(relay, a_mapping_that_does_not_fit_the_table_is_named_and_tried_again)
+{
+    static const struct wrong_mapping cases[] = {
+        { offsetof(struct mapping, table), "nowhere", "RELAY_TRADE_LEDGER_TABLE: there is no table" },
+        { offsetof(struct mapping, key_column), "aggregate", "_KEY_COLUMN: table \"outbox\" has no column" },
+        { offsetof(struct mapping, xid_column), "created_at", "_XID_COLUMN: column \"created_at\" is timest" },
+        { offsetof(struct mapping, time_column), "payload", "_TIME_COLUMN: column \"payload\" is bytea" },
+        { offsetof(struct mapping, order_column), "topic", "_ORDER_COLUMN: column \"topic\" is text" },
+        { offsetof(struct mapping, control_table), "none", "_CONTROL_TABLE: " },
+    };
+    struct rig rig;
+
+    rig_open(&rig);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct mapping mapping = mapping_default;
+        struct rig_relay relay;
+        struct relay_status status;
+
+        *(const char **)((char *)&mapping + cases[i].member) = cases[i].name;
+        rig.options.mapping = &mapping;
+        rig_start_relay(&rig, &relay);
+        rig_wait_state(&relay, RELAY_BACKING_OFF, 20);
+        relay_get_status(relay.relay, &status);
+        cr_expect_not_null(strstr(status.trouble, cases[i].expected), "%s", status.trouble);
+        rig_stop_relay(&relay);
+    }
+
+    struct rig_relay relay; /* a column that comes later is found */
+    struct mapping mapping = mapping_default;
+    mapping.trace_column = "trace";
+    rig.options.mapping = &mapping;
+    rig_start_relay(&rig, &relay);
+    rig_wait_state(&relay, RELAY_BACKING_OFF, 20);
+    rig_sql(rig.pg, "ALTER TABLE outbox ADD COLUMN trace text");
+    rig_insert(rig.pg, topic, "k", 1);
+    cr_assert_eq(count_events(&rig, 1, 20), 1);
+    rig_stop_relay(&relay);
 }

@@ -84,7 +84,9 @@ void rig_open(struct rig *rig)
         .brokers = support_kafka_brokers(), .topic_prefix = rig->prefix, .client_id = "relay-test"
     };
     rig->options = (struct relay_options){ .source = "trade-ledger",
+        .setting = "RELAY_TRADE_LEDGER",
         .dsn = rig->database.relay_url,
+        .mapping = &mapping_default,
         .kafka = &rig->kafka,
         .compression = "lz4",
         .page_rows = 100,
@@ -217,6 +219,7 @@ void rig_store_position(struct rig *rig, uint64_t system_identifier)
 {
     const struct publisher_options options = { .kafka = &rig->kafka,
         .source = rig->options.source,
+        .mapping = &mapping_default,
         .compression = "none",
         .queue_kbytes_max = 4096,
         .transaction_timeout_ms = 10000 };
