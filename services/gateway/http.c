@@ -126,6 +126,7 @@ const struct http_route routes[] = {
     { "POST", "/api/orders", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
     { "GET", "/api/orders", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/orders/:id", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "PATCH", "/api/orders/:id", .proxied = true, .auth = HTTP_AUTH_USER, .json = true },
     { "DELETE", "/api/orders/:id", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/portfolio", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/trades", .proxied = true, .auth = HTTP_AUTH_USER },

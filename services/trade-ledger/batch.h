@@ -23,6 +23,7 @@ struct topup {
 struct market_state {
     int64_t version;
     int64_t last_price_ticks; /* 0: none yet */
+    int64_t band_price_ticks; /* what the price band is measured from; 0: none yet */
 };
 
 struct batch {
@@ -34,13 +35,13 @@ struct batch {
     struct table *orders;        /* int64_t id → struct order */
     struct table *client_orders; /* user and client_order_id → struct order */
     struct table *market_states; /* int32_t id → struct market_state */
-    const int64_t *order_ids, *topup_ids;
+    const int64_t *order_ids, *topup_ids, *amend_ids;
 
     /* What is to be stored besides the ledger. */
-    struct order **new_orders, **cancels;
+    struct order **new_orders, **cancels, **amended;
     struct topup *new_topups;
     struct seen **new_seen;
-    size_t new_order_count, cancel_count, new_topup_count, new_seen_count;
+    size_t new_order_count, cancel_count, amend_count, new_topup_count, new_seen_count;
 };
 
 /* What a batch needs to see, gathered before the load. */
@@ -54,14 +55,14 @@ struct wants {
     int64_t *client_users; /* orders by client_order_id, read only */
     const char **client_ids;
     size_t client_count;
-    int64_t *cancel_ids; /* orders, locked */
-    size_t cancel_count;
-    int64_t *cancel_users; /* the same by client_order_id */
-    const char **cancel_client_ids;
-    size_t cancel_client_count;
+    int64_t *named_ids; /* orders to cancel or amend, locked */
+    size_t named_count;
+    int64_t *named_users; /* the same by client_order_id */
+    const char **named_client_ids;
+    size_t named_client_count;
     int32_t *market_ids;
     size_t market_count;
-    size_t journals, entries, orders, topups; /* ids */
+    size_t journals, entries, orders, topups, amends; /* ids; with amends, what named orders hold is locked too */
 };
 
 void batch_add_order(struct batch *batch, struct order *order);
@@ -72,5 +73,6 @@ struct seen *batch_seen(const struct batch *batch, const char *source, const cha
 
 /* One decision each: changes the batch and adds its events, or sets command->error and changes nothing. */
 void place_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void amend_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void cancel_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void top_up_decide(struct batch *batch, struct outbox *outbox, struct command *command);

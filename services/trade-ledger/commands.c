@@ -117,14 +117,21 @@ static bool prepare_topup(
     return amount_parse(topup->amount, command->asset, "invalid-amount", "amount", &command->amount_minor, e);
 }
 
-static bool prepare_cancel(const struct command *command, struct error *e)
+static bool check_named(const struct cancel_request *cancel, struct error *e)
 {
-    const struct cancel_request *cancel = &command->cancel;
     if (cancel->order_id == 0 && cancel->client_order_id[0] == '\0')
         return error_field(e, ERROR_INVALID, "missing-field", "order_id", "order_id or client_order_id is missing");
     if (cancel->order_id > INT64_MAX || strlen(cancel->client_order_id) > CLIENT_ORDER_ID_MAX)
         return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
     return true;
+}
+
+static bool prepare_amend(const struct amend_command *amend, struct error *e)
+{
+    if (!check_named(&amend->target, e))
+        return false;
+    return amend->wanted.price[0] || amend->wanted.quantity[0] ||
+           error_field(e, ERROR_INVALID, "missing-field", "price", "a new price or a new quantity is needed");
 }
 
 /* What was refused is left in command->error: it is the answer unless the request turns out to have been seen before.
@@ -139,8 +146,10 @@ static void prepare(struct command *command, const struct markets *markets, cons
         ok = prepare_place(command, markets, &command->error);
     else if (command->kind == COMMAND_TOP_UP)
         ok = prepare_topup(command, markets, settings, &command->error);
+    else if (command->kind == COMMAND_AMEND_ORDER)
+        ok = prepare_amend(&command->amend, &command->error);
     else
-        ok = prepare_cancel(command, &command->error);
+        ok = check_named(&command->cancel, &command->error);
     assert(ok == (command->error.kind == ERROR_NONE));
 }
 
@@ -168,17 +177,32 @@ static void want_place(struct wants *wants, const struct command *command)
     wants->entries++;
 }
 
-static void want_cancel(struct wants *wants, const struct command *command)
+static void want_named(struct wants *wants, const struct command *command, const struct cancel_request *named)
 {
-    if (command->cancel.order_id != 0) {
-        wants->cancel_ids[wants->cancel_count++] = (int64_t)command->cancel.order_id;
+    if (named->order_id != 0) {
+        wants->named_ids[wants->named_count++] = (int64_t)named->order_id;
         return;
     }
-    wants->cancel_users[wants->cancel_client_count] = (int64_t)command->user_id;
-    wants->cancel_client_ids[wants->cancel_client_count++] = command->cancel.client_order_id;
+    wants->named_users[wants->named_client_count] = (int64_t)command->user_id;
+    wants->named_client_ids[wants->named_client_count++] = named->client_order_id;
 }
 
-static struct wants *wants_new(struct arena *arena, size_t count)
+static void want_amend(struct wants *wants, const struct command *command)
+{
+    want_named(wants, command, &command->amend.target);
+    wants->amends++;
+    wants->journals++;
+    wants->entries++;
+}
+
+/* Which market an amended order is in shows only when it is loaded. */
+static void want_markets(struct wants *wants, const struct markets *markets)
+{
+    for (size_t i = 0; wants->amends > 0 && i < markets->market_count; i++)
+        wants->market_ids[wants->market_count++] = markets->markets[i].id;
+}
+
+static struct wants *wants_new(struct arena *arena, size_t count, size_t market_count)
 {
     struct wants *wants = arena_alloc(arena, sizeof *wants);
     size_t n = count + 1;
@@ -190,17 +214,18 @@ static struct wants *wants_new(struct arena *arena, size_t count)
         .seen_keys = arena_alloc(arena, n * sizeof(char *)),
         .client_users = arena_alloc(arena, n * sizeof(int64_t)),
         .client_ids = arena_alloc(arena, n * sizeof(char *)),
-        .cancel_ids = arena_alloc(arena, n * sizeof(int64_t)),
-        .cancel_users = arena_alloc(arena, n * sizeof(int64_t)),
-        .cancel_client_ids = arena_alloc(arena, n * sizeof(char *)),
-        .market_ids = arena_alloc(arena, n * sizeof(int32_t)),
+        .named_ids = arena_alloc(arena, n * sizeof(int64_t)),
+        .named_users = arena_alloc(arena, n * sizeof(int64_t)),
+        .named_client_ids = arena_alloc(arena, n * sizeof(char *)),
+        .market_ids = arena_alloc(arena, (n + market_count) * sizeof(int32_t)),
     };
     return wants;
 }
 
-static struct wants *gather(struct arena *arena, const struct command *commands, size_t count)
+static struct wants *gather(
+    struct arena *arena, const struct markets *markets, const struct command *commands, size_t count)
 {
-    struct wants *wants = wants_new(arena, count);
+    struct wants *wants = wants_new(arena, count, markets->market_count);
     for (size_t i = 0; i < count; i++) { /* first those whose accounts may have to be made */
         const struct command *command = &commands[i];
         if (command->kind == COMMAND_TOP_UP && command->error.kind == ERROR_NONE) {
@@ -223,8 +248,11 @@ static struct wants *gather(struct arena *arena, const struct command *commands,
         if (command->kind == COMMAND_PLACE_ORDER)
             want_place(wants, command);
         else if (command->kind == COMMAND_CANCEL_ORDER)
-            want_cancel(wants, command);
+            want_named(wants, command, &command->cancel);
+        else if (command->kind == COMMAND_AMEND_ORDER)
+            want_amend(wants, command);
     }
+    want_markets(wants, markets);
     return wants;
 }
 
@@ -245,6 +273,8 @@ static void publish_refusal(struct batch *batch, struct outbox *outbox, const st
 {
     if (command->kind == COMMAND_PLACE_ORDER)
         event_order_rejected(outbox, command, batch->now_us);
+    else if (command->kind == COMMAND_AMEND_ORDER)
+        event_amend_rejected(outbox, command, batch->now_us);
     else if (command->kind == COMMAND_CANCEL_ORDER)
         event_cancel_rejected(outbox, command, batch->now_us);
     else
@@ -276,6 +306,8 @@ static void decide(struct batch *batch, struct outbox *outbox, struct command *c
     if (command->error.kind == ERROR_NONE) {
         if (command->kind == COMMAND_PLACE_ORDER)
             place_order_decide(batch, outbox, command);
+        else if (command->kind == COMMAND_AMEND_ORDER)
+            amend_order_decide(batch, outbox, command);
         else if (command->kind == COMMAND_CANCEL_ORDER)
             cancel_order_decide(batch, outbox, command);
         else
@@ -304,6 +336,7 @@ static struct batch *batch_new(struct arena *arena, const struct markets *market
         .market_states = table_new(arena),
         .new_orders = arena_alloc(arena, (count + 1) * sizeof(struct order *)),
         .cancels = arena_alloc(arena, (count + 1) * sizeof(struct order *)),
+        .amended = arena_alloc(arena, (count + 1) * sizeof(struct order *)),
         .new_topups = arena_alloc(arena, (count + 1) * sizeof(struct topup)),
         .new_seen = arena_alloc(arena, (count + 1) * sizeof(struct seen *)),
     };
@@ -347,7 +380,7 @@ static bool run(struct pg *pg, struct outbox *outbox, struct trade_ledger *servi
         prepare(&commands[i], *markets, &service->settings);
 
     struct batch *batch = batch_new(arena, *markets, count, now_us);
-    if (!store_load(pg, batch, gather(arena, commands, count), e))
+    if (!store_load(pg, batch, gather(arena, *markets, commands, count), e))
         return false;
     if (markets_are_stale(batch, commands, count))
         return markets_reload(service->markets, pg, e) &&

@@ -23,13 +23,18 @@ struct trade_ledger {
     struct markets_cache *markets;
 };
 
-enum command_kind { COMMAND_PLACE_ORDER, COMMAND_CANCEL_ORDER, COMMAND_TOP_UP };
+enum command_kind { COMMAND_PLACE_ORDER, COMMAND_AMEND_ORDER, COMMAND_CANCEL_ORDER, COMMAND_TOP_UP };
 
 enum { DIGEST_LEN = 32, COMMANDS_MAX = 4096 };
 
 struct cancel_request {
     uint64_t order_id;           /* 0: by client_order_id */
     const char *client_order_id; /* "": by order_id */
+};
+
+struct amend_command {
+    struct cancel_request target; /* the order, named as for a cancel */
+    struct amend_request wanted;
 };
 
 struct topup_request {
@@ -44,6 +49,7 @@ struct command {
     union {
         struct order_request place;
         struct cancel_request cancel;
+        struct amend_command amend;
         struct topup_request topup;
     };
     const char *source, *key;                /* of the inbox; key NULL: not deduplicated */

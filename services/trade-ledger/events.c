@@ -78,6 +78,12 @@ static void place_order_from(const Penstock__Orders__V1__PlaceOrder *message, st
         .price = message->price,
         .quantity = message->quantity,
         .client_order_id = message->client_order_id,
+        .stop_price = message->stop_price,
+        .quote_amount = message->quote_amount,
+        .display_quantity = message->display_quantity,
+        .expires_at_us = message->expires_at_us,
+        .post_only_mode = (int)message->post_only_mode,
+        .self_trade_prevention = (int)message->self_trade_prevention,
         .post_only = message->post_only,
     };
 }
@@ -93,6 +99,18 @@ static void cancel_order_from(const Penstock__Orders__V1__CancelOrder *message, 
         command->cancel.client_order_id = message->client_order_id;
 }
 
+static void amend_order_from(const Penstock__Orders__V1__AmendOrder *message, struct command *command)
+{
+    command->kind = COMMAND_AMEND_ORDER;
+    command->user_id = message->client_id;
+    command->amend = (struct amend_command){ .target.client_order_id = "",
+        .wanted = { .price = message->price, .quantity = message->quantity } };
+    if (message->target_case == PENSTOCK__ORDERS__V1__AMEND_ORDER__TARGET_ORDER_ID)
+        command->amend.target.order_id = message->order_id;
+    else if (message->target_case == PENSTOCK__ORDERS__V1__AMEND_ORDER__TARGET_CLIENT_ORDER_ID)
+        command->amend.target.client_order_id = message->client_order_id;
+}
+
 static void topup_from(const Penstock__Topups__V1__TopupRequested *message, struct command *command)
 {
     command->kind = COMMAND_TOP_UP;
@@ -102,28 +120,55 @@ static void topup_from(const Penstock__Topups__V1__TopupRequested *message, stru
     };
 }
 
+static void from_place(const ProtobufCMessage *message, struct command *command)
+{
+    place_order_from((const Penstock__Orders__V1__PlaceOrder *)message, command);
+}
+
+static void from_amend(const ProtobufCMessage *message, struct command *command)
+{
+    amend_order_from((const Penstock__Orders__V1__AmendOrder *)message, command);
+}
+
+static void from_cancel(const ProtobufCMessage *message, struct command *command)
+{
+    cancel_order_from((const Penstock__Orders__V1__CancelOrder *)message, command);
+}
+
+static void from_topup(const ProtobufCMessage *message, struct command *command)
+{
+    topup_from((const Penstock__Topups__V1__TopupRequested *)message, command);
+}
+
+/* What each topic carries. */
+static const struct request_kind {
+    const char *topic;
+    const ProtobufCMessageDescriptor *descriptor;
+    void (*read)(const ProtobufCMessage *message, struct command *command);
+} request_kinds[] = {
+    { "orders.requests.v1", &penstock__orders__v1__place_order__descriptor, from_place },
+    { "orders.requests.v1", &penstock__orders__v1__amend_order__descriptor, from_amend },
+    { "orders.requests.v1", &penstock__orders__v1__cancel_order__descriptor, from_cancel },
+    { "topups.requests.v1", &penstock__topups__v1__topup_requested__descriptor, from_topup },
+};
+
 static bool request_from_event(
     const struct event *event, ProtobufCMessage **ret_message, struct command *command, struct error *e)
 {
-    bool place = strcmp(event->type, penstock__orders__v1__place_order__descriptor.name) == 0;
-    bool cancel = strcmp(event->type, penstock__orders__v1__cancel_order__descriptor.name) == 0;
-    bool topup = strcmp(event->topic, "topups.requests.v1") == 0;
-    const ProtobufCMessageDescriptor *descriptor = topup    ? &penstock__topups__v1__topup_requested__descriptor
-                                                   : cancel ? &penstock__orders__v1__cancel_order__descriptor
-                                                            : &penstock__orders__v1__place_order__descriptor;
+    const struct request_kind *kind = NULL;
     if (!input_is_clean(event->source) || !input_is_clean(event->id))
         return error_field(e, ERROR_INVALID, "malformed-text", "ce_id", "ce_source or ce_id is not clean UTF-8");
-    if (!topup && !place && !cancel)
+    for (size_t i = 0; i < ARRAY_LEN(request_kinds); i++) {
+        if (strcmp(event->topic, request_kinds[i].topic) == 0 &&
+            strcmp(event->type, request_kinds[i].descriptor->name) == 0)
+            kind = &request_kinds[i];
+    }
+    if (!kind)
         return error_field(
-            e, ERROR_INVALID, "unknown-type", "ce_type", "this topic carries PlaceOrder and CancelOrder");
-    if (!decode(event, descriptor, ret_message, e))
+            e, ERROR_INVALID, "unknown-type", "ce_type", "%.64s is no request of this topic", event->type);
+    if (!decode(event, kind->descriptor, ret_message, e))
         return false;
-    if (topup)
-        topup_from((const Penstock__Topups__V1__TopupRequested *)*ret_message, command);
-    else if (place)
-        place_order_from((const Penstock__Orders__V1__PlaceOrder *)*ret_message, command);
-    else
-        cancel_order_from((const Penstock__Orders__V1__CancelOrder *)*ret_message, command);
+    kind->read(*ret_message, command);
     return true;
 }
 

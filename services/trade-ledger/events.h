@@ -17,6 +17,9 @@ bool events_postings(
 void event_order_accepted(
     struct outbox *outbox, const struct command *command, const struct order *order, const struct market *market);
 void event_order_rejected(struct outbox *outbox, const struct command *command, int64_t now_us);
+void event_amend_accepted(struct outbox *outbox, const struct command *command, const struct order *order,
+    const struct market *market, int64_t now_us);
+void event_amend_rejected(struct outbox *outbox, const struct command *command, int64_t now_us);
 void event_cancel_accepted(struct outbox *outbox, const struct command *command, const struct order *order,
     const struct market *market, int64_t now_us);
 void event_cancel_rejected(struct outbox *outbox, const struct command *command, int64_t now_us);

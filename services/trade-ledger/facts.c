@@ -17,27 +17,79 @@ static char *text(const char *borrowed)
     return (char *)(borrowed ? borrowed : "");
 }
 
+/* ret_fees must live as long as the message. */
+static void order_accepted(const struct command *command, const struct order *order, const struct market *market,
+    Penstock__Orders__V1__OrderAccepted *ret, Penstock__Orders__V1__FeeRates *ret_fees)
+{
+    *ret = (Penstock__Orders__V1__OrderAccepted)PENSTOCK__ORDERS__V1__ORDER_ACCEPTED__INIT;
+    *ret_fees = (Penstock__Orders__V1__FeeRates)PENSTOCK__ORDERS__V1__FEE_RATES__INIT;
+    ret->order_id = (uint64_t)order->id;
+    ret->user_id = order->user_id;
+    ret->symbol = (char *)market->symbol;
+    ret->side = (Penstock__Orders__V1__Side)order->side;
+    ret->type = (Penstock__Orders__V1__OrderType)order->type;
+    ret->time_in_force = (Penstock__Orders__V1__TimeInForce)order->time_in_force;
+    ret->price_ticks = order->price_ticks;
+    ret->quantity_lots = order->quantity_lots;
+    ret->hold_minor = order->held_minor;
+    ret->post_only = order->post_only;
+    ret->client_order_id = text(order->client_order_id);
+    ret->accepted_at_us = order->created_at_us;
+    ret->request_source = text(command->request_source);
+    ret->request_id = text(command->request_id);
+    ret->stop_price_ticks = order->stop_price_ticks;
+    ret->quote_minor = order->quote_minor;
+    ret->display_lots = order->display_lots;
+    ret->expires_at_us = order->expires_at_us;
+    ret->post_only_mode = (Penstock__Orders__V1__PostOnlyMode)order->post_only_mode;
+    ret->self_trade_prevention = (Penstock__Orders__V1__SelfTradePrevention)order->self_trade_prevention;
+    ret_fees->maker_ppm = (uint32_t)order->maker_fee_ppm;
+    ret_fees->taker_ppm = (uint32_t)order->taker_fee_ppm;
+    ret->fees = ret_fees;
+}
+
 void event_order_accepted(
     struct outbox *outbox, const struct command *command, const struct order *order, const struct market *market)
 {
     char key[KEY_MAX];
-    Penstock__Orders__V1__OrderAccepted message = PENSTOCK__ORDERS__V1__ORDER_ACCEPTED__INIT;
+    Penstock__Orders__V1__OrderAccepted message;
+    Penstock__Orders__V1__FeeRates fees;
+    order_accepted(command, order, market, &message, &fees);
+    outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, command->traceparent);
+    outbox_add(outbox, "orders.events.v1", id_key(order->user_id, key), &message.base, command->traceparent);
+}
+
+void event_amend_accepted(struct outbox *outbox, const struct command *command, const struct order *order,
+    const struct market *market, int64_t now_us)
+{
+    Penstock__Orders__V1__AmendAccepted message = PENSTOCK__ORDERS__V1__AMEND_ACCEPTED__INIT;
+    message.amend_id = (uint64_t)order->amend.id;
     message.order_id = (uint64_t)order->id;
     message.user_id = order->user_id;
     message.symbol = (char *)market->symbol;
     message.side = (Penstock__Orders__V1__Side)order->side;
-    message.type = (Penstock__Orders__V1__OrderType)order->type;
-    message.time_in_force = (Penstock__Orders__V1__TimeInForce)order->time_in_force;
-    message.price_ticks = order->price_ticks;
-    message.quantity_lots = order->quantity_lots;
-    message.hold_minor = order->held_minor;
-    message.post_only = order->post_only;
-    message.client_order_id = text(order->client_order_id);
-    message.accepted_at_us = order->created_at_us;
+    message.price_ticks = order->amend.price_ticks;
+    message.quantity_lots = order->amend.quantity_lots;
+    message.extra_hold_minor = order->amend.hold_minor;
+    message.accepted_at_us = now_us;
     message.request_source = text(command->request_source);
     message.request_id = text(command->request_id);
     outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, command->traceparent);
-    outbox_add(outbox, "orders.events.v1", id_key(order->user_id, key), &message.base, command->traceparent);
+}
+
+void event_amend_rejected(struct outbox *outbox, const struct command *command, int64_t now_us)
+{
+    char key[KEY_MAX];
+    Penstock__Orders__V1__AmendRejected message = PENSTOCK__ORDERS__V1__AMEND_REJECTED__INIT;
+    message.order_id = command->amend.target.order_id;
+    message.user_id = command->user_id;
+    message.symbol = text(command->market ? command->market->symbol : "");
+    message.problem = text(command->error.problem);
+    message.message = text(command->error.message);
+    message.request_source = text(command->request_source);
+    message.request_id = text(command->request_id);
+    message.at_us = now_us;
+    outbox_add(outbox, "orders.events.v1", id_key(command->user_id, key), &message.base, command->traceparent);
 }
 
 void event_order_rejected(struct outbox *outbox, const struct command *command, int64_t now_us)

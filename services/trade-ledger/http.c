@@ -5,6 +5,8 @@
 #include "../chassis/service.h"
 #include "commands.h"
 
+#include <event_bus/event.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,18 +38,48 @@ static const struct name types[] = { { "limit", ORDER_LIMIT }, { "market", ORDER
 static const struct name tifs[] = { { "GTC", TIF_GTC }, { "IOC", TIF_IOC }, { "FOK", TIF_FOK }, { "GTD", TIF_GTD },
     { NULL, 0 } };
 
+static const struct name post_only_modes[] = { { "reject", POST_ONLY_REJECT }, { "slide", POST_ONLY_SLIDE },
+    { NULL, 0 } };
+static const struct name self_trade_modes[] = { { "cancel_newest", SELF_TRADE_CANCEL_NEWEST },
+    { "cancel_oldest", SELF_TRADE_CANCEL_NEWEST + 1 }, { "cancel_both", SELF_TRADE_CANCEL_NEWEST + 2 },
+    { "decrement", SELF_TRADE_DECREMENT }, { NULL, 0 } };
+
+static bool time_from_json(const json_t *json, const char *field, int64_t *ret_us, struct error *e)
+{
+    const char *text = NULL;
+    *ret_us = 0;
+    if (!json_opt_string(json, field, NULL, &text, e))
+        return false;
+    return !text || event_time_parse(text, ret_us) ||
+           error_field(e, ERROR_INVALID, "invalid-time", field, "%s must be a time as in RFC 3339", field);
+}
+
 static bool place_from_json(const json_t *json, struct order_request *place, struct error *e)
 {
     static const char *const fields[] = { "symbol", "side", "type", "price", "quantity", "time_in_force", "post_only",
-        "client_order_id", NULL };
+        "client_order_id", "stop_price", "quote_amount", "display_quantity", "expires_at", "post_only_mode",
+        "self_trade_prevention", NULL };
     return json_only_fields(json, fields, e) && json_get_string(json, "symbol", &place->symbol, e) &&
            enum_from_json(json, "side", sides, true, 0, &place->side, e) &&
            enum_from_json(json, "type", types, true, 0, &place->type, e) &&
            json_opt_string(json, "price", "", &place->price, e) &&
-           json_get_string(json, "quantity", &place->quantity, e) &&
+           json_opt_string(json, "quantity", "", &place->quantity, e) &&
            enum_from_json(json, "time_in_force", tifs, false, TIF_DEFAULT, &place->time_in_force, e) &&
            json_opt_bool(json, "post_only", false, &place->post_only, e) &&
-           json_opt_string(json, "client_order_id", "", &place->client_order_id, e);
+           json_opt_string(json, "client_order_id", "", &place->client_order_id, e) &&
+           json_opt_string(json, "stop_price", "", &place->stop_price, e) &&
+           json_opt_string(json, "quote_amount", "", &place->quote_amount, e) &&
+           json_opt_string(json, "display_quantity", "", &place->display_quantity, e) &&
+           time_from_json(json, "expires_at", &place->expires_at_us, e) &&
+           enum_from_json(json, "post_only_mode", post_only_modes, false, 0, &place->post_only_mode, e) &&
+           enum_from_json(json, "self_trade_prevention", self_trade_modes, false, 0, &place->self_trade_prevention, e);
+}
+
+static bool amend_from_json(const json_t *json, struct amend_request *wanted, struct error *e)
+{
+    static const char *const fields[] = { "price", "quantity", NULL };
+    return json_only_fields(json, fields, e) && json_opt_string(json, "price", "", &wanted->price, e) &&
+           json_opt_string(json, "quantity", "", &wanted->quantity, e);
 }
 
 static bool topup_from_json(const json_t *json, struct topup_request *topup, struct error *e)
@@ -66,6 +98,14 @@ static void digest_json(struct command *command, const char *what, const json_t 
     free(canonical);
 }
 
+static bool order_from_path(const struct http_request *request, struct cancel_request *ret, struct error *e)
+{
+    *ret = (struct cancel_request){ .client_order_id = "" };
+    if (parse_id(request->params[0], "order_id", &ret->order_id, e))
+        return true;
+    return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
+}
+
 static bool command_from_request(
     const struct http_request *request, struct arena *arena, struct command *command, struct error *e)
 {
@@ -78,10 +118,16 @@ static bool command_from_request(
     };
     if (strcmp(request->method, "DELETE") == 0) {
         command->kind = COMMAND_CANCEL_ORDER; /* needs no key: asked again it does no more */
-        command->cancel = (struct cancel_request){ .client_order_id = "" };
-        if (parse_id(request->params[0], "order_id", &command->cancel.order_id, e))
-            return true;
-        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
+        return order_from_path(request, &command->cancel, e);
+    }
+    if (strcmp(request->method, "PATCH") == 0) {
+        command->kind = COMMAND_AMEND_ORDER; /* a key is not needed, but heeded */
+        if (request->idempotency_key[0]) {
+            command->key = request->idempotency_key;
+            digest_json(command, arena_printf(arena, "PATCH %s", request->path), request->json);
+        }
+        return order_from_path(request, &command->amend.target, e) &&
+               amend_from_json(request->json, &command->amend.wanted, e);
     }
     command->key = request->idempotency_key;
     if (command->key[0] == '\0')

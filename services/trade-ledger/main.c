@@ -12,6 +12,8 @@ enum { LANE_COMMANDS = 1, PUBLISH_EVERY_MS = 1000, STOP_CHECK_MS = 100 };
 static const struct http_route routes[] = {
     { "POST", "/orders", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
         .lane = LANE_COMMANDS },
+    { "PATCH", "/orders/:id", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true,
+        .lane = LANE_COMMANDS },
     { "DELETE", "/orders/:id", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .lane = LANE_COMMANDS },
     { "POST", "/fund/topup", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
         .lane = LANE_COMMANDS },

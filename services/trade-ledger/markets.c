@@ -171,6 +171,12 @@ static bool market_from_row(
         .status = (enum market_status)pg_get_int64(rows, row, 16),
         .version = pg_get_int64(rows, row, 17),
         .published_version = pg_get_int64(rows, row, 18),
+        .min_price_ticks = pg_get_int64(rows, row, 19),
+        .price_step_ticks = pg_get_int64(rows, row, 20),
+        .quantity_step_lots = pg_get_int64(rows, row, 21),
+        .min_notional_minor = pg_get_int64(rows, row, 22),
+        .max_notional_minor = pg_get_int64(rows, row, 23),
+        .price_band_ppm = (int32_t)pg_get_int64(rows, row, 24),
     };
     assert(ret->base && ret->quote);
     copy_text(ret->symbol, sizeof ret->symbol, pg_get_text(rows, row, 1));
@@ -251,6 +257,12 @@ static void publish_market(struct outbox *outbox, const struct market *market)
     message.market_band_ppm = (uint32_t)market->market_band_ppm;
     message.reference_price_ticks = market->reference_price_ticks;
     message.status = (Penstock__Markets__V1__MarketStatus)market->status;
+    message.min_price_ticks = market->min_price_ticks;
+    message.price_step_ticks = market->price_step_ticks;
+    message.quantity_step_lots = market->quantity_step_lots;
+    message.min_notional_minor = market->min_notional_minor;
+    message.max_notional_minor = market->max_notional_minor;
+    message.price_band_ppm = (uint32_t)market->price_band_ppm;
     outbox_add(outbox, "markets.v1", market->symbol, &message.base, NULL);
     outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, NULL);
 }

@@ -8,8 +8,6 @@
 typedef Penstock__Ledger__V1__Posting posting_message;
 typedef Penstock__Ledger__V1__OrderState order_state_message;
 
-static const int64_t time_max_us = 253402300799999999; /* the end of year 9999 */
-
 static bool refuse(struct error *e, const char *field, const char *message)
 {
     return error_field(e, ERROR_REFUSED, "posting-refused", field, "%s", message);
@@ -80,41 +78,66 @@ static const order_state_message *find_state(const posting_message *posting, int
     return NULL;
 }
 
-/* The order after a fill of `lots`, if the engine says the same of it. */
+/* Does the engine's state of an order follow from ours? Of a buy by quote amount no quantity is known. */
+static bool state_agrees(const order_state_message *state, const struct order *after, struct error *e)
+{
+    int64_t remaining = order_is_quote_buy(after) ? 0 : after->quantity_lots - after->filled_lots;
+    if (state->filled_lots != after->filled_lots || state->remaining_lots != remaining ||
+        (int)state->status != (int)after->status)
+        return refuse(e, "orders", "fill state and status do not follow from what happened to the order so far");
+    return true;
+}
+
+/* What `lots` of an order at `price_ticks` take out of its hold. */
+static bool fill_takes(
+    const struct market *market, const struct order *order, int64_t price_ticks, int64_t lots, int64_t *ret_minor)
+{
+    return hold_minor(
+        market, order->side, order_is_quote_buy(order) ? price_ticks : order->price_ticks, lots, ret_minor);
+}
+
+static bool is_filled(const struct order *order)
+{
+    return order_is_quote_buy(order) ? order->held_minor == 0 : order->filled_lots == order->quantity_lots;
+}
+
+/* The order after the execution, if the engine says the same of it. */
 static bool order_fill(const struct market *market, const posting_message *posting, const struct order *order,
-    int64_t lots, int64_t at_us, struct order *ret_order, struct error *e)
+    int64_t at_us, struct order *ret_order, struct error *e)
 {
     const order_state_message *state = find_state(posting, order->id);
     struct order after = *order;
-    int64_t held;
+    int64_t held, lots = posting->quantity_lots;
     if (!state || state->user_id != order->user_id)
         return refuse(e, "orders", "the posting does not name both orders with their users");
-    if (lots > order->quantity_lots - order->filled_lots)
+    if (!order_is_quote_buy(order) && lots > order->quantity_lots - order->filled_lots)
         return refuse(e, "quantity_lots", "more is filled than the order has left");
-    if (!hold_minor(market, order->side, order->price_ticks, lots, &held) || held > order->held_minor)
+    if (!fill_takes(market, order, posting->price_ticks, lots, &held) || held > order->held_minor ||
+        __builtin_add_overflow(order->filled_lots, lots, &after.filled_lots))
         return refuse(e, "quantity_lots", "the order's hold does not cover the fill");
-    after.filled_lots += lots;
     after.held_minor -= held;
-    after.status = after.filled_lots == after.quantity_lots ? ORDER_FILLED : ORDER_PARTIALLY_FILLED;
+    after.status = is_filled(&after) ? ORDER_FILLED : ORDER_PARTIALLY_FILLED;
     after.updated_at_us = at_us;
     after.changed = true;
-    if (state->filled_lots != after.filled_lots || (int)state->status != (int)after.status)
-        return refuse(e, "orders", "fill state and status do not follow from the order's fills so far");
+    if (!state_agrees(state, &after, e))
+        return false;
     *ret_order = after;
     return true;
 }
 
-/* Fees are the engine's to set as the market is configured at its place in the log; here they are bounded by the
- * highest this market ever had. */
-static bool fee_allowed(const struct market *market, int64_t fee, int64_t received)
+/* Fees are floor(received × ppm / 10^6) by the rates the order was accepted with. An order from before rates were
+ * promised pays at most the highest its market ever had. */
+static bool fee_right(const struct market *market, int32_t ppm, int64_t fee, int64_t received)
 {
+    if (ppm >= 0)
+        return fee == (int64_t)((__int128)received * ppm / 1000000);
     return fee >= 0 && (__int128)fee * 1000000 <= (__int128)received * market->fee_ceiling_ppm;
 }
 
 struct execution {
     struct order *maker, *taker, *buyer, *seller;
     int64_t paid;       /* quote minor units at the execution's price */
-    int64_t paid_limit; /* at the buyer's limit: what its hold gives up */
+    int64_t paid_limit; /* what the buyer's hold gives up: at its limit; by quote amount what it pays */
     int64_t base;       /* base minor units */
     int64_t buyer_fee, seller_fee;
 };
@@ -138,13 +161,15 @@ static bool execution_of(const struct booking *booking, const struct market *mar
         posting->price_ticks < x.seller->price_ticks)
         return refuse(e, "price_ticks", "price or quantity is outside what both orders allow");
     if (!notional_minor(market, posting->price_ticks, posting->quantity_lots, &x.paid) ||
-        !notional_minor(market, x.buyer->price_ticks, posting->quantity_lots, &x.paid_limit) ||
+        !fill_takes(market, x.buyer, posting->price_ticks, posting->quantity_lots, &x.paid_limit) ||
         !hold_minor(market, SIDE_SELL, posting->price_ticks, posting->quantity_lots, &x.base))
         return refuse(e, "quantity_lots", "the execution is larger than can be booked");
     x.buyer_fee = x.buyer == x.maker ? posting->maker_fee_minor : posting->taker_fee_minor;
     x.seller_fee = x.seller == x.maker ? posting->maker_fee_minor : posting->taker_fee_minor;
-    if (!fee_allowed(market, x.buyer_fee, x.base) || !fee_allowed(market, x.seller_fee, x.paid))
-        return refuse(e, "maker_fee_minor", "a fee is negative or above this market's ceiling");
+    bool buyer_made = x.buyer == x.maker;
+    if (!fee_right(market, buyer_made ? x.buyer->maker_fee_ppm : x.buyer->taker_fee_ppm, x.buyer_fee, x.base) ||
+        !fee_right(market, buyer_made ? x.seller->taker_fee_ppm : x.seller->maker_fee_ppm, x.seller_fee, x.paid))
+        return refuse(e, "maker_fee_minor", "a fee is not what the orders were promised");
     *ret = x;
     return true;
 }
@@ -204,8 +229,8 @@ static bool book_execution(struct booking *booking, const struct market *market,
         return refuse(e, "orders", "an execution changes two orders");
     if (!execution_of(booking, market, posting, &x, e) || !execution_legs(booking, market, &x, legs, e) ||
         !legs_agree(booking, posting, legs, EXECUTION_LEGS, e) ||
-        !order_fill(market, posting, x.maker, posting->quantity_lots, at_us, &maker, e) ||
-        !order_fill(market, posting, x.taker, posting->quantity_lots, at_us, &taker, e))
+        !order_fill(market, posting, x.maker, at_us, &maker, e) ||
+        !order_fill(market, posting, x.taker, at_us, &taker, e))
         return false;
     const char *reference = arena_printf(booking->arena, "trade:%s:%" PRIu64, market->symbol, posting->trade_id);
     if (!ledger_post(booking->ledger, JOURNAL_TRADE, reference, legs, EXECUTION_LEGS, e))
@@ -216,41 +241,121 @@ static bool book_execution(struct booking *booking, const struct market *market,
     return true;
 }
 
-/* An order is closed and all that was still set aside for it becomes available. */
-static bool book_release(struct booking *booking, const struct market *market, const posting_message *posting,
-    int64_t at_us, struct error *e)
+/* ---- What happens to one order without an execution ---- */
+
+static bool is_closing(const order_state_message *state)
+{
+    int status = (int)state->status;
+    return status == ORDER_CANCELLED || status == ORDER_REJECTED || status == ORDER_EXPIRED;
+}
+
+/* Closed: all that was set aside for it becomes available. What waits for an amendment stays until that is answered. */
+static bool change_close(const order_state_message *state, struct order *after, struct error *e)
+{
+    if (!order_is_open(after))
+        return refuse(e, "orders", "the order is closed");
+    if ((int)state->status == ORDER_REJECTED && after->filled_lots > 0)
+        return refuse(e, "orders", "an order with fills cannot be rejected");
+    if (!protobuf_c_enum_descriptor_get_value(&penstock__orders__v1__cancel_reason__descriptor, (int)state->reason))
+        return refuse(e, "orders", "the reason is not a known one");
+    after->held_minor = 0;
+    after->status = (enum order_status)state->status;
+    after->reason = (int32_t)state->reason;
+    return state_agrees(state, after, e);
+}
+
+/* A post-only order may step back from the price it was given, never forward. */
+static bool price_allowed(const struct order *order, int64_t given_ticks, int64_t price_ticks)
+{
+    bool back = order->side == SIDE_BUY ? price_ticks < given_ticks : price_ticks > given_ticks;
+    return price_ticks == given_ticks || (order->post_only && order->post_only_mode == POST_ONLY_SLIDE && back);
+}
+
+/* A new price or quantity, of its own (self-trade prevention takes quantity, a slide steps back) or by the amendment
+ * that was asked for. What the hold is then too much becomes available. */
+static bool change_terms(
+    const struct market *market, const order_state_message *state, bool amended, struct order *after, struct error *e)
+{
+    int64_t price = amended ? after->amend.price_ticks : after->price_ticks;
+    int64_t quantity = amended ? after->amend.quantity_lots : after->quantity_lots;
+    int64_t held;
+    if (!order_is_open(after) || after->quote_minor > 0)
+        return refuse(e, "orders", "an order that is closed or by quote amount does not change");
+    if (state->price_ticks <= 0 || state->price_ticks > market->max_price_ticks ||
+        !price_allowed(after, price, state->price_ticks))
+        return refuse(e, "orders", "nobody asked for this price");
+    if (state->quantity_lots <= after->filled_lots ||
+        (amended ? state->quantity_lots != quantity : state->quantity_lots > quantity))
+        return refuse(e, "orders", "nobody asked for this quantity");
+    after->price_ticks = state->price_ticks;
+    after->quantity_lots = state->quantity_lots;
+    if (!hold_minor(market, after->side, after->price_ticks, after->quantity_lots - after->filled_lots, &held) ||
+        held > after->held_minor + (amended ? after->amend.hold_minor : 0))
+        return refuse(e, "orders", "what is held does not cover the order as changed");
+    after->held_minor = held;
+    return state_agrees(state, after, e);
+}
+
+/* The order may have been closed before the engine came to the amendment: it then knows it no more, or says how it
+ * ended. */
+static bool change_not_amended(const order_state_message *state, const struct order *after, struct error *e)
+{
+    bool gone = (int)state->status == 0 && !order_is_open(after);
+    return gone || state_agrees(state, after, e);
+}
+
+static bool change_answers(
+    const struct market *market, const order_state_message *state, struct order *after, struct error *e)
+{
+    if (after->amend.status != AMEND_REQUESTED || (uint64_t)after->amend.id != state->amend_id)
+        return refuse(e, "orders", "no such amendment of this order is under way");
+    bool applied = state->price_ticks != 0 || state->quantity_lots != 0;
+    if (!(applied ? change_terms(market, state, true, after, e) : change_not_amended(state, after, e)))
+        return false;
+    after->amend.status = applied ? AMEND_APPLIED : AMEND_REJECTED;
+    after->amend.hold_minor = 0;
+    return true;
+}
+
+static const char *change_reference(
+    const struct booking *booking, const struct market *market, const order_state_message *state, size_t index)
+{
+    if (state->amend_id != 0)
+        return arena_printf(booking->arena, "amend:%" PRIu64, state->amend_id);
+    if (is_closing(state))
+        return arena_printf(booking->arena, "order:%" PRIu64, state->order_id);
+    return arena_printf(booking->arena, "change:%s:%" PRId64 ":%zu", market->symbol, booking->posting_seq, index);
+}
+
+/* What is no longer set aside becomes available; the rest follows from how the order is afterwards. */
+static bool book_change(struct booking *booking, const struct market *market, const posting_message *posting,
+    size_t index, int64_t at_us, struct error *e)
 {
     if (posting->n_orders != 1 || posting->maker_order_id != 0 || posting->taker_order_id != 0)
-        return refuse(e, "orders", "a release closes one order");
+        return refuse(e, "orders", "what is no execution changes one order");
     const order_state_message *state = posting->orders[0];
     struct order *order = find_order(booking, market, state->order_id);
     if (!order || order->user_id != state->user_id)
         return refuse(e, "orders", "the order is not known in this market with this user");
-    if (!order_is_open(order))
-        return refuse(e, "orders", "the order is closed");
-    int status = (int)state->status;
-    if ((status != ORDER_CANCELLED && status != ORDER_REJECTED && status != ORDER_EXPIRED) ||
-        (status == ORDER_REJECTED && order->filled_lots > 0))
-        return refuse(e, "orders", "a release leaves an order cancelled, expired, or rejected without fills");
-    if (state->filled_lots != order->filled_lots)
-        return refuse(e, "orders", "fill state does not follow from the order's fills so far");
-    if (!protobuf_c_enum_descriptor_get_value(&penstock__orders__v1__cancel_reason__descriptor, (int)state->reason))
-        return refuse(e, "orders", "the reason is not a known one");
+    struct order after = *order;
+    if (!(state->amend_id != 0  ? change_answers(market, state, &after, e)
+            : is_closing(state) ? change_close(state, &after, e)
+                                : change_terms(market, state, false, &after, e)))
+        return false;
+    after.updated_at_us = at_us;
+    after.changed = true;
 
     const struct asset *asset = hold_asset(market, order->side);
-    struct leg leg = { ledger_account(booking->ledger, order->user_id, ACCOUNT_USER, asset->id), order->held_minor,
-        -order->held_minor };
+    int64_t released = order->held_minor + order->amend.hold_minor - after.held_minor - after.amend.hold_minor;
+    struct leg leg = { ledger_account(booking->ledger, order->user_id, ACCOUNT_USER, asset->id), released, -released };
     if (!leg.account)
         return refuse(e, "legs", "the account of the hold does not exist");
-    const char *reference = arena_printf(booking->arena, "order:%" PRId64, order->id);
-    if (!legs_agree(booking, posting, &leg, 1, e) ||
-        !ledger_post(booking->ledger, JOURNAL_RELEASE, reference, &leg, 1, e))
+    if (!legs_agree(booking, posting, &leg, 1, e))
         return false;
-    order->held_minor = 0;
-    order->status = (enum order_status)status;
-    order->reason = (int32_t)state->reason;
-    order->updated_at_us = at_us;
-    order->changed = true;
+    if (released != 0 &&
+        !ledger_post(booking->ledger, JOURNAL_RELEASE, change_reference(booking, market, state, index), &leg, 1, e))
+        return false;
+    *order = after;
     return true;
 }
 
@@ -265,7 +370,7 @@ static bool book_postings(struct booking *booking, const struct market *market, 
         if (execution && posting->trade_id != (uint64_t)progress->last_trade_id + 1)
             return refuse(e, "trade_id", "executions are numbered without gaps");
         if (!legs_balance(posting, e) || !(execution ? book_execution(booking, market, posting, event->at_us, e)
-                                                     : book_release(booking, market, posting, event->at_us, e)))
+                                                     : book_change(booking, market, posting, i, event->at_us, e)))
             return false;
         if (execution) {
             progress->last_trade_id++;
@@ -331,6 +436,7 @@ bool posting_book(struct booking *booking, const struct market *market, struct m
     size_t journal_mark = booking->ledger->journal_count, trade_mark = booking->trade_count, saved_count;
     struct saved_order *saved = save_orders(booking, market, event, &saved_count);
     struct market_progress before = *progress;
+    booking->posting_seq = (int64_t)event->posting_seq;
     if (!book_postings(booking, market, progress, event, e)) {
         ledger_undo(booking->ledger, journal_mark);
         booking->trade_count = trade_mark;

@@ -35,6 +35,7 @@ struct booking {
     struct trade *trades;
     size_t trade_count, trade_max;
     const int64_t *trade_ids;
+    int64_t posting_seq; /* of the event that is being booked */
 };
 
 /* Books one event. *ret_booked is false when it had been booked before: nothing changes. Errors, with nothing changed:

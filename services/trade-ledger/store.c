@@ -35,6 +35,20 @@ void store_order_from_row(const struct pg_result *rows, size_t row, struct arena
         .client_order_id = pg_is_null(rows, row, 14) ? NULL : arena_strdup(arena, pg_get_text(rows, row, 14)),
         .created_at_us = pg_get_int64(rows, row, 15),
         .updated_at_us = pg_get_int64(rows, row, 16),
+        .stop_price_ticks = pg_get_int64(rows, row, 17),
+        .quote_minor = pg_get_int64(rows, row, 18),
+        .display_lots = pg_get_int64(rows, row, 19),
+        .expires_at_us = pg_get_int64(rows, row, 20),
+        .post_only_mode = (enum post_only_mode)pg_get_int64(rows, row, 21),
+        .self_trade_prevention = (enum self_trade_prevention)pg_get_int64(rows, row, 22),
+        .quote_set = (int32_t)pg_get_int64(rows, row, 23),
+        .maker_fee_ppm = (int32_t)pg_get_int64(rows, row, 24),
+        .taker_fee_ppm = (int32_t)pg_get_int64(rows, row, 25),
+        .amend = { .id = pg_get_int64(rows, row, 26),
+            .status = (enum amend_status)pg_get_int64(rows, row, 27),
+            .price_ticks = pg_get_int64(rows, row, 28),
+            .quantity_lots = pg_get_int64(rows, row, 29),
+            .hold_minor = pg_get_int64(rows, row, 30) },
     };
 }
 
@@ -87,13 +101,14 @@ static void fill_market_states(struct batch *batch, const struct pg_result *rows
     for (size_t row = 0; rows && row < pg_rows(rows); row++) {
         int32_t id = (int32_t)pg_get_int64(rows, row, 0);
         struct market_state *state = arena_alloc(batch->arena, sizeof *state);
-        *state = (struct market_state){ pg_get_int64(rows, row, 1), pg_get_int64(rows, row, 2) };
+        *state =
+            (struct market_state){ pg_get_int64(rows, row, 1), pg_get_int64(rows, row, 2), pg_get_int64(rows, row, 3) };
         *table_slot(batch->market_states, &id, sizeof id) = state;
     }
 }
 
 struct loaded {
-    struct pg_result *accounts, *seen, *client_orders, *cancels, *markets, *ids;
+    struct pg_result *accounts, *seen, *client_orders, *named, *markets, *ids;
 };
 
 static void loaded_release(struct loaded *loaded)
@@ -101,7 +116,7 @@ static void loaded_release(struct loaded *loaded)
     pg_result_free(loaded->accounts);
     pg_result_free(loaded->seen);
     pg_result_free(loaded->client_orders);
-    pg_result_free(loaded->cancels);
+    pg_result_free(loaded->named);
     pg_result_free(loaded->markets);
     pg_result_free(loaded->ids);
 }
@@ -113,6 +128,13 @@ static void arg_accounts(struct pg *pg, const struct wants *wants, size_t count)
     pg_arg_int32s(pg, wants->assets, count);
 }
 
+static void arg_named_orders(struct pg *pg, const struct wants *wants)
+{
+    pg_arg_int64s(pg, wants->named_ids, wants->named_count);
+    pg_arg_int64s(pg, wants->named_users, wants->named_client_count);
+    pg_arg_texts(pg, wants->named_client_ids, wants->named_client_count);
+}
+
 /* Locks: accounts, then orders. What has no lock of its own is read after them. */
 static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
 {
@@ -121,16 +143,17 @@ static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *
         if (!pg_send(pg, &sql_accounts_create, NULL, e))
             return false;
     }
-    if (wants->account_count > 0) {
+    size_t named = wants->named_count + wants->named_client_count;
+    if (wants->account_count + wants->amends > 0) {
         arg_accounts(pg, wants, wants->account_count);
-        if (!pg_send(pg, &sql_accounts_lock, &loaded->accounts, e))
+        if (wants->amends > 0)
+            arg_named_orders(pg, wants);
+        if (!pg_send(pg, wants->amends > 0 ? &sql_accounts_lock_for_orders : &sql_accounts_lock, &loaded->accounts, e))
             return false;
     }
-    if (wants->cancel_count + wants->cancel_client_count > 0) {
-        pg_arg_int64s(pg, wants->cancel_ids, wants->cancel_count);
-        pg_arg_int64s(pg, wants->cancel_users, wants->cancel_client_count);
-        pg_arg_texts(pg, wants->cancel_client_ids, wants->cancel_client_count);
-        if (!pg_send(pg, &sql_orders_lock, &loaded->cancels, e))
+    if (named > 0) {
+        arg_named_orders(pg, wants);
+        if (!pg_send(pg, &sql_orders_lock, &loaded->named, e))
             return false;
     }
     return true;
@@ -158,14 +181,18 @@ static bool send_reads(struct pg *pg, const struct wants *wants, struct loaded *
     return true;
 }
 
-static bool send_ids(struct pg *pg, size_t journals, size_t entries, size_t orders, size_t topups, size_t trades,
-    struct pg_result **ret_ids, struct error *e)
+struct id_counts {
+    size_t journals, entries, orders, topups, trades, amends;
+};
+
+static bool send_ids(struct pg *pg, const struct id_counts *counts, struct pg_result **ret_ids, struct error *e)
 {
-    pg_arg_int64(pg, (int64_t)journals);
-    pg_arg_int64(pg, (int64_t)entries);
-    pg_arg_int64(pg, (int64_t)orders);
-    pg_arg_int64(pg, (int64_t)topups);
-    pg_arg_int64(pg, (int64_t)trades);
+    pg_arg_int64(pg, (int64_t)counts->journals);
+    pg_arg_int64(pg, (int64_t)counts->entries);
+    pg_arg_int64(pg, (int64_t)counts->orders);
+    pg_arg_int64(pg, (int64_t)counts->topups);
+    pg_arg_int64(pg, (int64_t)counts->trades);
+    pg_arg_int64(pg, (int64_t)counts->amends);
     return pg_send(pg, &sql_ids_take, ret_ids, e);
 }
 
@@ -185,17 +212,24 @@ static void take_ids(struct batch *batch, const struct wants *wants, const struc
     ledger_set_ids(batch->ledger, journals, wants->journals, entries, wants->entries);
     batch->order_ids = read_ids(batch->arena, rows, &first, wants->orders);
     batch->topup_ids = read_ids(batch->arena, rows, &first, wants->topups);
+    batch->amend_ids = read_ids(batch->arena, rows, &first, wants->amends);
 }
 
 bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, struct error *e)
 {
     __attribute__((cleanup(loaded_release))) struct loaded loaded = { 0 };
+    struct id_counts ids = {
+        .journals = wants->journals,
+        .entries = wants->entries,
+        .orders = wants->orders,
+        .topups = wants->topups,
+        .amends = wants->amends,
+    };
     if (!send_locks(pg, wants, &loaded, e) || !send_reads(pg, wants, &loaded, e) ||
-        !send_ids(pg, wants->journals, wants->entries, wants->orders, wants->topups, 0, &loaded.ids, e) ||
-        !pg_wait(pg, e))
+        !send_ids(pg, &ids, &loaded.ids, e) || !pg_wait(pg, e))
         return false;
     fill_accounts(batch->ledger, loaded.accounts);
-    fill_orders(batch, loaded.cancels);
+    fill_orders(batch, loaded.named);
     fill_orders(batch, loaded.client_orders);
     fill_seen(batch, loaded.seen);
     fill_market_states(batch, loaded.markets);
@@ -248,11 +282,15 @@ static bool save_ledger(struct pg *pg, const struct ledger *ledger, int64_t now_
     return pg_send(pg, &sql_entries_insert, NULL, e);
 }
 
-static bool save_new_orders(struct pg *pg, const struct batch *batch, struct error *e)
+static bool has_more(const struct order *order)
 {
-    struct arena *arena = batch->arena;
-    struct order *const *orders = batch->new_orders;
-    size_t n = batch->new_order_count;
+    return order->stop_price_ticks || order->quote_minor || order->display_lots || order->expires_at_us ||
+           order->post_only_mode || order->self_trade_prevention || order->quote_set;
+}
+
+static bool send_new_orders(struct pg *pg, struct arena *arena, struct order *const *orders, size_t n, int64_t now_us,
+    bool more, struct error *e)
+{
     if (n == 0)
         return true;
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->id), n);
@@ -266,9 +304,52 @@ static bool save_new_orders(struct pg *pg, const struct batch *batch, struct err
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->quantity_lots), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->held_minor), n);
     pg_arg_texts(pg, COLUMN(const char *, n, orders[i]->client_order_id), n);
-    pg_arg_int64(pg, batch->now_us);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->maker_fee_ppm), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->taker_fee_ppm), n);
+    pg_arg_int64(pg, now_us);
     pg_arg_int64(pg, (int64_t)n);
-    return pg_send(pg, &sql_orders_insert, NULL, e);
+    if (!more)
+        return pg_send(pg, &sql_orders_insert, NULL, e);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->stop_price_ticks), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->quote_minor), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->display_lots), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->expires_at_us), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)orders[i]->post_only_mode), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)orders[i]->self_trade_prevention), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->quote_set), n);
+    return pg_send(pg, &sql_orders_insert_more, NULL, e);
+}
+
+/* Plain orders are most of them, and are stored with fewer columns. */
+static bool save_new_orders(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    size_t n = batch->new_order_count, plain_count = 0, more_count = 0;
+    struct order **plain = arena_alloc(batch->arena, (n + 1) * sizeof(struct order *));
+    struct order **more = arena_alloc(batch->arena, (n + 1) * sizeof(struct order *));
+    for (size_t i = 0; i < n; i++) {
+        if (has_more(batch->new_orders[i]))
+            more[more_count++] = batch->new_orders[i];
+        else
+            plain[plain_count++] = batch->new_orders[i];
+    }
+    return send_new_orders(pg, batch->arena, plain, plain_count, batch->now_us, false, e) &&
+           send_new_orders(pg, batch->arena, more, more_count, batch->now_us, true, e);
+}
+
+static bool save_amends(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    size_t n = batch->amend_count;
+    struct order *const *orders = batch->amended;
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->amend.id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->amend.price_ticks), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->amend.quantity_lots), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->amend.hold_minor), n);
+    pg_arg_int64(pg, batch->now_us);
+    return pg_send(pg, &sql_orders_amend, NULL, e);
 }
 
 static bool save_cancels(struct pg *pg, const struct batch *batch, struct error *e)
@@ -321,7 +402,8 @@ static bool save_seen(struct pg *pg, const struct batch *batch, struct error *e)
 bool store_save(struct pg *pg, const struct batch *batch, struct error *e)
 {
     return save_ledger(pg, batch->ledger, batch->now_us, e) && save_new_orders(pg, batch, e) &&
-           save_cancels(pg, batch, e) && save_topups(pg, batch, e) && save_seen(pg, batch, e);
+           save_amends(pg, batch, e) && save_cancels(pg, batch, e) && save_topups(pg, batch, e) &&
+           save_seen(pg, batch, e);
 }
 
 static void fill_progress(struct arena *arena, const struct pg_result *rows, struct table *progress)
@@ -353,7 +435,7 @@ static bool send_posting_locks(struct pg *pg, const struct posting_wants *wants,
     pg_arg_int64s(pg, wants->order_ids, wants->order_count);
     pg_arg_int64s(pg, no_users, 0);
     pg_arg_texts(pg, no_texts, 0);
-    if (!pg_send(pg, &sql_orders_lock, &loaded->cancels, e))
+    if (!pg_send(pg, &sql_orders_lock, &loaded->named, e))
         return false;
     pg_arg_int32s(pg, wants->market_ids, wants->market_count);
     return pg_send(pg, &sql_market_progress_lock, &loaded->markets, e);
@@ -365,12 +447,15 @@ bool store_load_postings(struct pg *pg, struct booking *booking, const struct po
     __attribute__((cleanup(loaded_release))) struct loaded loaded = { 0 };
     struct arena *arena = booking->arena;
     if (!send_posting_locks(pg, wants, &loaded, e) ||
-        !send_ids(pg, wants->journals, wants->entries, 0, 0, wants->trades, &loaded.ids, e) || !pg_wait(pg, e))
+        !send_ids(pg,
+            &(struct id_counts){ .journals = wants->journals, .entries = wants->entries, .trades = wants->trades },
+            &loaded.ids, e) ||
+        !pg_wait(pg, e))
         return false;
     fill_accounts(booking->ledger, loaded.accounts);
-    for (size_t row = 0; row < pg_rows(loaded.cancels); row++) {
+    for (size_t row = 0; row < pg_rows(loaded.named); row++) {
         struct order *order = arena_alloc(arena, sizeof *order);
-        store_order_from_row(loaded.cancels, row, arena, order);
+        store_order_from_row(loaded.named, row, arena, order);
         *table_slot(booking->orders, &order->id, sizeof order->id) = order;
     }
     fill_progress(arena, loaded.markets, ret_progress);
@@ -417,6 +502,10 @@ static bool save_orders(struct pg *pg, struct arena *arena, struct order *const 
     pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)orders[i]->status), n);
     pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->reason), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->updated_at_us), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->price_ticks), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->quantity_lots), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)orders[i]->amend.status), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->amend.hold_minor), n);
     return pg_send(pg, &sql_orders_save, NULL, e);
 }
 

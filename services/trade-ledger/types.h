@@ -25,6 +25,18 @@ enum time_in_force {
     TIF_GTD = PENSTOCK__ORDERS__V1__TIME_IN_FORCE__TIME_IN_FORCE_GTD,
 };
 
+enum post_only_mode {
+    POST_ONLY_DEFAULT = PENSTOCK__ORDERS__V1__POST_ONLY_MODE__POST_ONLY_MODE_UNSPECIFIED,
+    POST_ONLY_REJECT = PENSTOCK__ORDERS__V1__POST_ONLY_MODE__POST_ONLY_MODE_REJECT,
+    POST_ONLY_SLIDE = PENSTOCK__ORDERS__V1__POST_ONLY_MODE__POST_ONLY_MODE_SLIDE,
+};
+
+enum self_trade_prevention {
+    SELF_TRADE_DEFAULT = PENSTOCK__ORDERS__V1__SELF_TRADE_PREVENTION__SELF_TRADE_PREVENTION_UNSPECIFIED,
+    SELF_TRADE_CANCEL_NEWEST = PENSTOCK__ORDERS__V1__SELF_TRADE_PREVENTION__SELF_TRADE_PREVENTION_CANCEL_NEWEST,
+    SELF_TRADE_DECREMENT = PENSTOCK__ORDERS__V1__SELF_TRADE_PREVENTION__SELF_TRADE_PREVENTION_DECREMENT,
+};
+
 enum order_status {
     ORDER_ACCEPTED = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_ACCEPTED,
     ORDER_PARTIALLY_FILLED = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_PARTIALLY_FILLED,
@@ -51,7 +63,11 @@ enum market_status {
     MARKET_OPEN = PENSTOCK__MARKETS__V1__MARKET_STATUS__MARKET_STATUS_OPEN,
     MARKET_HALTED = PENSTOCK__MARKETS__V1__MARKET_STATUS__MARKET_STATUS_HALTED,
     MARKET_CANCEL_ONLY = PENSTOCK__MARKETS__V1__MARKET_STATUS__MARKET_STATUS_CANCEL_ONLY,
+    MARKET_AUCTION = PENSTOCK__MARKETS__V1__MARKET_STATUS__MARKET_STATUS_AUCTION,
 };
+
+/* Of an order's last amendment; as in the table. */
+enum amend_status { AMEND_NONE, AMEND_REQUESTED, AMEND_APPLIED, AMEND_REJECTED };
 
 enum {
     ASSET_CODE_MAX = 13, /* bytes with the NUL */
@@ -59,7 +75,11 @@ enum {
     CLIENT_ORDER_ID_MAX = 64, /* bytes without the NUL */
     REFERENCE_MAX = 64,
     DECIMAL_FIELD_MAX = 64, /* of a price, quantity or amount as text */
+    QUOTE_SET_MAX = 65535,
+    BATCH_ORDERS_MAX = 100, /* of one batch or mass quote */
 };
+
+static const int64_t time_max_us = 253402300799999999; /* the end of year 9999 */
 
 struct asset {
     int32_t id;
@@ -78,6 +98,9 @@ struct market {
     int64_t notional_unit_minor;
     char tick_size[DECIMAL_FIELD_MAX], lot_size[DECIMAL_FIELD_MAX];
     int64_t min_quantity_lots, max_quantity_lots, max_price_ticks;
+    /* 0: no such limit. */
+    int64_t quantity_step_lots, min_price_ticks, price_step_ticks, min_notional_minor, max_notional_minor;
+    int32_t price_band_ppm;
     int32_t maker_fee_ppm, taker_fee_ppm;
     int32_t fee_ceiling_ppm; /* the highest it ever had */
     int32_t market_band_ppm;
@@ -103,10 +126,30 @@ struct order {
     bool cancel_requested;
     const char *client_order_id; /* NULL: none */
     int64_t created_at_us, updated_at_us;
+    /* 0: none, for all of these. */
+    int64_t stop_price_ticks;
+    int64_t quote_minor; /* a market order by quote amount; a buy's quantity_lots is 0 then */
+    int64_t display_lots;
+    int64_t expires_at_us;
+    enum post_only_mode post_only_mode;
+    enum self_trade_prevention self_trade_prevention;
+    int32_t quote_set;
+    int32_t maker_fee_ppm, taker_fee_ppm; /* -1: not known */
+    struct {
+        int64_t id;
+        enum amend_status status;
+        int64_t price_ticks, quantity_lots;
+        int64_t hold_minor; /* set aside for it, while it is under way */
+    } amend;
     bool changed; /* in this batch: to be stored */
 };
 
 static inline bool order_is_open(const struct order *order)
 {
     return order->status == ORDER_ACCEPTED || order->status == ORDER_PARTIALLY_FILLED;
+}
+
+static inline bool order_is_quote_buy(const struct order *order)
+{
+    return order->quote_minor > 0 && order->side == SIDE_BUY;
 }

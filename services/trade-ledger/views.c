@@ -14,8 +14,12 @@ static const char *const status_names[] = { "", "accepted", "partially_filled", 
 static const char *const type_names[] = { "", "limit", "market", "stop", "stop_limit" };
 static const char *const tif_names[] = { "", "GTC", "IOC", "FOK", "GTD" };
 static const char *const reason_names[] = { "", "requested", "ioc_remainder", "self_trade", "fok_unfilled",
-    "post_only_would_cross", "market_closed", "book_full", "expired", "unsupported" };
-static const char *const market_status_names[] = { "", "open", "halted", "cancel_only" };
+    "post_only_would_cross", "market_closed", "book_full", "expired", "unsupported", "limits", "price_band",
+    "kill_switch", "cancel_all", "quote_replaced", "quote_spent" };
+static const char *const post_only_names[] = { "", "reject", "slide" };
+static const char *const self_trade_names[] = { "", "cancel_newest", "cancel_oldest", "cancel_both", "decrement" };
+static const char *const amend_names[] = { "", "amend_requested", "amended", "amend_rejected" };
+static const char *const market_status_names[] = { "", "open", "halted", "cancel_only", "auction" };
 static const char *const journal_names[] = { "", "topup", "hold", "trade", "release" };
 
 static const char *name_in(const char *const *names, size_t count, int value)
@@ -90,28 +94,68 @@ static void set(json_t *object, const char *name, json_t *value)
     json_object_set_new(object, name, value);
 }
 
-json_t *view_order(const struct order *order, const struct market *market)
+json_t *view_amend(const struct order *order, const struct market *market)
 {
     json_t *json = json_object();
     set(json, "order_id", view_id((uint64_t)order->id));
-    set(json, "status", json_string(order_status_name((int)order->status)));
-    set(json, "symbol", json_string(market->symbol));
-    set(json, "side", json_string(side_name(order->side)));
-    set(json, "type", json_string(name_in(type_names, ARRAY_LEN(type_names), (int)order->type)));
-    set(json, order->type == ORDER_MARKET ? "protection_price" : "price", view_price(market, order->price_ticks));
-    set(json, "quantity", view_quantity(market, order->quantity_lots));
-    set(json, "filled_quantity", view_quantity(market, order->filled_lots));
-    set(json, "remaining_quantity", view_quantity(market, order->quantity_lots - order->filled_lots));
-    set(json, "time_in_force", json_string(name_in(tif_names, ARRAY_LEN(tif_names), (int)order->time_in_force)));
-    set(json, "post_only", json_boolean(order->post_only));
-    set(json, "held", view_amount(hold_asset(market, order->side), order->held_minor));
-    set(json, "held_asset", json_string(hold_asset(market, order->side)->code));
+    set(json, "amend_id", view_id((uint64_t)order->amend.id));
+    set(json, "status", json_string(name_in(amend_names, ARRAY_LEN(amend_names), (int)order->amend.status)));
+    set(json, "price", view_price(market, order->amend.price_ticks));
+    set(json, "quantity", view_quantity(market, order->amend.quantity_lots));
+    if (order->amend.status == AMEND_REQUESTED)
+        set(json, "held", view_amount(hold_asset(market, order->side), order->amend.hold_minor));
+    return json;
+}
+
+/* What few orders have. */
+static void set_more(json_t *json, const struct order *order, const struct market *market)
+{
+    if (order->stop_price_ticks)
+        set(json, "stop_price", view_price(market, order->stop_price_ticks));
+    if (order->quote_minor)
+        set(json, "quote_amount", view_amount(market->quote, order->quote_minor));
+    if (order->display_lots)
+        set(json, "display_quantity", view_quantity(market, order->display_lots));
+    if (order->expires_at_us)
+        set(json, "expires_at", view_time(order->expires_at_us));
+    if (order->post_only_mode)
+        set(json, "post_only_mode",
+            json_string(name_in(post_only_names, ARRAY_LEN(post_only_names), (int)order->post_only_mode)));
+    if (order->self_trade_prevention)
+        set(json, "self_trade_prevention",
+            json_string(name_in(self_trade_names, ARRAY_LEN(self_trade_names), (int)order->self_trade_prevention)));
+    if (order->quote_set)
+        set(json, "quote_set", json_integer(order->quote_set));
     if (order->client_order_id)
         set(json, "client_order_id", json_string(order->client_order_id));
     if (order->reason != 0)
         set(json, "reason", json_string(name_in(reason_names, ARRAY_LEN(reason_names), order->reason)));
     if (order->cancel_requested && order_is_open(order))
         set(json, "cancel_requested", json_true());
+    if (order->amend.status != AMEND_NONE)
+        set(json, "amendment", view_amend(order, market));
+}
+
+json_t *view_order(const struct order *order, const struct market *market)
+{
+    bool limited = order->type == ORDER_LIMIT || order->type == ORDER_STOP_LIMIT;
+    json_t *json = json_object();
+    set(json, "order_id", view_id((uint64_t)order->id));
+    set(json, "status", json_string(order_status_name((int)order->status)));
+    set(json, "symbol", json_string(market->symbol));
+    set(json, "side", json_string(side_name(order->side)));
+    set(json, "type", json_string(name_in(type_names, ARRAY_LEN(type_names), (int)order->type)));
+    set(json, limited ? "price" : "protection_price", view_price(market, order->price_ticks));
+    if (!order_is_quote_buy(order)) {
+        set(json, "quantity", view_quantity(market, order->quantity_lots));
+        set(json, "remaining_quantity", view_quantity(market, order->quantity_lots - order->filled_lots));
+    }
+    set(json, "filled_quantity", view_quantity(market, order->filled_lots));
+    set(json, "time_in_force", json_string(name_in(tif_names, ARRAY_LEN(tif_names), (int)order->time_in_force)));
+    set(json, "post_only", json_boolean(order->post_only));
+    set(json, "held", view_amount(hold_asset(market, order->side), order->held_minor));
+    set(json, "held_asset", json_string(hold_asset(market, order->side)->code));
+    set_more(json, order, market);
     set(json, "created_at", view_time(order->created_at_us));
     set(json, "updated_at", view_time(order->updated_at_us));
     return json;
@@ -164,6 +208,18 @@ json_t *view_market(const struct market *market, int64_t last_price_ticks)
     set(json, "min_quantity", view_quantity(market, market->min_quantity_lots));
     set(json, "max_quantity", view_quantity(market, market->max_quantity_lots));
     set(json, "max_price", view_price(market, market->max_price_ticks));
+    if (market->min_price_ticks > 0)
+        set(json, "min_price", view_price(market, market->min_price_ticks));
+    if (market->price_step_ticks > 1)
+        set(json, "price_step", view_price(market, market->price_step_ticks));
+    if (market->quantity_step_lots > 1)
+        set(json, "quantity_step", view_quantity(market, market->quantity_step_lots));
+    if (market->min_notional_minor > 0)
+        set(json, "min_notional", view_amount(market->quote, market->min_notional_minor));
+    if (market->max_notional_minor > 0)
+        set(json, "max_notional", view_amount(market->quote, market->max_notional_minor));
+    if (market->price_band_ppm > 0)
+        set(json, "price_band_ppm", json_integer(market->price_band_ppm));
     set(json, "maker_fee_ppm", json_integer(market->maker_fee_ppm));
     set(json, "taker_fee_ppm", json_integer(market->taker_fee_ppm));
     set(json, "market_band_ppm", json_integer(market->market_band_ppm));

@@ -9,6 +9,7 @@
 json_t *view_order(const struct order *order, const struct market *market);
 json_t *view_balance(const struct asset *asset, int64_t available, int64_t held); /* asset, available, held, total */
 json_t *view_topup(const struct topup *topup, const struct asset *asset, const struct account *account, int64_t now_us);
+json_t *view_amend(const struct order *order, const struct market *market);
 json_t *view_cancel(const struct order *order, const struct market *market);
 json_t *view_market(const struct market *market, int64_t last_price_ticks);
 json_t *view_time(int64_t time_us);

@@ -156,10 +156,12 @@ struct log_balance *log_state_balance(struct log_state *state, uint64_t owner_id
     return &state->balances[state->balance_count++];
 }
 
-void log_state_expect_order(struct log_state *state, uint64_t order_id)
+void log_state_expect_order(struct log_state *state, uint64_t order_id, uint64_t amend_id)
 {
-    add_order(state, order_id)->in_database = true;
-    state->missing_orders++;
+    struct log_order *order = add_order(state, order_id);
+    order->in_database = true;
+    order->database_amend_id = amend_id;
+    state->missing_orders += amend_id ? 2 : 1;
 }
 
 void log_state_expect_topup(struct log_state *state, uint64_t topup_id)
@@ -193,12 +195,19 @@ uint64_t log_state_events(const struct log_state *state)
     return state->events;
 }
 
+static bool is_quote_buy(const struct log_order *order)
+{
+    return order->quote_minor > 0 && order->side == PENSTOCK__ORDERS__V1__SIDE__SIDE_BUY;
+}
+
 int64_t log_order_held(const struct log_state *state, const struct log_order *order)
 {
     if (order->status != PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_ACCEPTED &&
         order->status != PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_PARTIALLY_FILLED)
         return 0;
     const struct log_market *market = log_state_market((struct log_state *)state, order->symbol);
+    if (is_quote_buy(order))
+        return order->hold_minor - order->spent_minor;
     int64_t remaining = order->quantity_lots - order->filled_lots;
     return order->side == PENSTOCK__ORDERS__V1__SIDE__SIDE_BUY
                ? order->price_ticks * remaining * market->notional_unit_minor /* held once already: cannot overflow */
@@ -232,6 +241,15 @@ static bool apply_market(struct log_state *state, const struct event *event,
     return true;
 }
 
+static void hold(struct log_state *state, const struct log_order *order, const struct log_market *market, int64_t minor)
+{
+    bool buy = order->side == PENSTOCK__ORDERS__V1__SIDE__SIDE_BUY;
+    struct log_balance *balance = log_state_balance(state, order->user_id,
+        PENSTOCK__LEDGER__V1__ACCOUNT_KIND__ACCOUNT_KIND_USER, buy ? market->quote_asset_id : market->base_asset_id);
+    balance->available -= minor;
+    balance->held += minor;
+}
+
 static bool apply_accepted(
     struct log_state *state, const struct event *event, const Penstock__Orders__V1__OrderAccepted *m, struct error *e)
 {
@@ -245,25 +263,51 @@ static bool apply_accepted(
         order = add_order(state, m->order_id);
     else
         state->missing_orders--;
-    bool buy = m->side == PENSTOCK__ORDERS__V1__SIDE__SIDE_BUY;
     *order = (struct log_order){ .order_id = m->order_id,
         .user_id = m->user_id,
         .symbol = market->symbol,
         .price_ticks = m->price_ticks,
         .quantity_lots = m->quantity_lots,
         .hold_minor = m->hold_minor,
+        .quote_minor = m->quote_minor,
         .side = (int)m->side,
         .status = PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_ACCEPTED,
         .in_log = true,
+        .database_amend_id = order->database_amend_id,
         .in_database = order->in_database };
-    if (log_order_held(state, order) != m->hold_minor)
+    if (is_quote_buy(order) ? m->hold_minor != m->quote_minor : log_order_held(state, order) != m->hold_minor)
         return contradiction(e, event, "the hold is not price times quantity");
-    if (!order->in_database)
+    if (order->in_database)
+        hold(state, order, market, m->hold_minor);
+    return true;
+}
+
+static bool apply_mass_quote(struct log_state *state, const struct event *event,
+    const Penstock__Orders__V1__MassQuoteAccepted *m, struct error *e)
+{
+    for (size_t i = 0; i < m->n_orders; i++)
+        if (!apply_accepted(state, event, m->orders[i], e))
+            return false;
+    return true;
+}
+
+/* The database has answered amendments in the order of their ids: its order row names the last it knows. */
+static bool apply_amend(
+    struct log_state *state, const struct event *event, const Penstock__Orders__V1__AmendAccepted *m, struct error *e)
+{
+    struct log_order *order = log_state_order(state, m->order_id);
+    const struct log_market *market = log_state_market(state, m->symbol);
+    if (!order || !order->in_log || !market)
+        return contradiction(e, event, "an amendment of an order that was never accepted");
+    if (m->amend_id <= order->amend_id || m->extra_hold_minor < 0)
+        return contradiction(e, event, "an amendment twice, or one that holds less than nothing");
+    if (m->amend_id > order->database_amend_id)
         return true;
-    struct log_balance *balance = log_state_balance(state, m->user_id,
-        PENSTOCK__LEDGER__V1__ACCOUNT_KIND__ACCOUNT_KIND_USER, buy ? market->quote_asset_id : market->base_asset_id);
-    balance->available -= m->hold_minor;
-    balance->held += m->hold_minor;
+    if (m->amend_id == order->database_amend_id)
+        state->missing_orders--;
+    order->amend_id = m->amend_id;
+    order->amend_hold_minor = m->extra_hold_minor;
+    hold(state, order, market, m->extra_hold_minor);
     return true;
 }
 
@@ -298,6 +342,24 @@ static bool balanced(const Penstock__Ledger__V1__Posting *posting)
     return true;
 }
 
+static void apply_order_state(struct log_state *state, struct log_order *order,
+    const Penstock__Ledger__V1__Posting *posting, const Penstock__Ledger__V1__OrderState *now)
+{
+    if (posting->trade_id != 0 && is_quote_buy(order))
+        order->spent_minor += posting->price_ticks * posting->quantity_lots *
+                              log_state_market(state, order->symbol)->notional_unit_minor; /* held: cannot overflow */
+    if (now->amend_id != 0)
+        order->amend_hold_minor = 0;
+    if (now->price_ticks != 0)
+        order->price_ticks = now->price_ticks;
+    if (now->quantity_lots != 0)
+        order->quantity_lots = now->quantity_lots;
+    if (now->status == PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_UNSPECIFIED)
+        return; /* an amendment came when the order was gone */
+    order->status = (int)now->status;
+    order->filled_lots = now->filled_lots;
+}
+
 static bool apply_posting(
     struct log_state *state, const struct event *event, const Penstock__Ledger__V1__Posting *posting, struct error *e)
 {
@@ -313,8 +375,7 @@ static bool apply_posting(
         struct log_order *order = log_state_order(state, posting->orders[i]->order_id);
         if (!order || !order->in_log)
             return contradiction(e, event, "a posting for an order that was never accepted");
-        order->status = (int)posting->orders[i]->status;
-        order->filled_lots = posting->orders[i]->filled_lots;
+        apply_order_state(state, order, posting, posting->orders[i]);
     }
     return true;
 }
@@ -369,6 +430,10 @@ static bool apply_message(
     if (type == &penstock__orders__v1__order_accepted__descriptor)
         return strcmp(event->topic, "orders.accepted.v1") != 0 ||
                apply_accepted(state, event, (const Penstock__Orders__V1__OrderAccepted *)message, e);
+    if (type == &penstock__orders__v1__mass_quote_accepted__descriptor)
+        return apply_mass_quote(state, event, (const Penstock__Orders__V1__MassQuoteAccepted *)message, e);
+    if (type == &penstock__orders__v1__amend_accepted__descriptor)
+        return apply_amend(state, event, (const Penstock__Orders__V1__AmendAccepted *)message, e);
     if (type == &penstock__topups__v1__topup_booked__descriptor)
         return apply_topup(state, event, (const Penstock__Topups__V1__TopupBooked *)message, e);
     if (type == &penstock__ledger__v1__postings_emitted__descriptor)
@@ -380,6 +445,9 @@ static bool apply_message(
         engine_step(state, m->order_id, m->seq, true, m->open_lots);
     } else if (type == &penstock__orders__v1__order_filled__descriptor) {
         const Penstock__Orders__V1__OrderFilled *m = (const Penstock__Orders__V1__OrderFilled *)message;
+        engine_step(state, m->order_id, m->seq, false, m->remaining_lots);
+    } else if (type == &penstock__orders__v1__order_amended__descriptor) {
+        const Penstock__Orders__V1__OrderAmended *m = (const Penstock__Orders__V1__OrderAmended *)message;
         engine_step(state, m->order_id, m->seq, false, m->remaining_lots);
     } else if (type == &penstock__orders__v1__order_cancelled__descriptor) {
         const Penstock__Orders__V1__OrderCancelled *m = (const Penstock__Orders__V1__OrderCancelled *)message;
@@ -399,7 +467,8 @@ static const ProtobufCMessageDescriptor *const counted[] = { &penstock__markets_
     &penstock__orders__v1__order_accepted__descriptor, &penstock__topups__v1__topup_booked__descriptor,
     &penstock__ledger__v1__postings_emitted__descriptor, &penstock__trades__v1__trade_executed__descriptor,
     &penstock__orders__v1__order_opened__descriptor, &penstock__orders__v1__order_filled__descriptor,
-    &penstock__orders__v1__order_cancelled__descriptor };
+    &penstock__orders__v1__order_cancelled__descriptor, &penstock__orders__v1__order_amended__descriptor,
+    &penstock__orders__v1__amend_accepted__descriptor, &penstock__orders__v1__mass_quote_accepted__descriptor };
 
 bool log_state_apply(struct log_state *state, const struct event *event, struct error *e)
 {

@@ -13,7 +13,11 @@ struct log_order {
     uint64_t order_id, user_id;
     const char *symbol; /* of the log_state */
     int64_t price_ticks, quantity_lots, filled_lots, hold_minor;
-    int side, status; /* penstock.orders.v1 */
+    int64_t quote_minor, spent_minor; /* of an order by quote amount; a buy's executions so far */
+    int side, status;                 /* penstock.orders.v1 */
+    /* The last amendment; what is set aside for it until the engine answers. */
+    uint64_t amend_id, database_amend_id;
+    int64_t amend_hold_minor;
     bool in_log, in_database;
     /* The engine's view, up to the cut of its sequence. */
     bool resting;
@@ -44,11 +48,11 @@ void log_state_free(struct log_state *state);
 DEFINE_CLEANUP(struct log_state *, log_state_free)
 
 /* Before the events: what the database has. */
-void log_state_expect_order(struct log_state *state, uint64_t order_id);
+void log_state_expect_order(struct log_state *state, uint64_t order_id, uint64_t amend_id); /* 0: never amended */
 void log_state_expect_topup(struct log_state *state, uint64_t topup_id);
 void log_state_expect_markets(struct log_state *state, size_t count);
 size_t log_state_missing_markets(const struct log_state *state);
-size_t log_state_missing_orders(const struct log_state *state); /* expected, not yet in the log */
+size_t log_state_missing_orders(const struct log_state *state); /* and amendments: expected, not yet in the log */
 size_t log_state_missing_topups(const struct log_state *state);
 
 /* Topic by topic, in this order: markets.v1; orders.accepted.v1; topups.events.v1; ledger.postings.v1; then

@@ -128,7 +128,7 @@ static bool each_row(struct verify *v, const struct pg_statement *statement, row
 static bool expect_order(struct verify *v, const struct pg_result *rows, size_t row, struct error *e)
 {
     (void)e;
-    log_state_expect_order(v->state, (uint64_t)pg_get_int64(rows, row, 0));
+    log_state_expect_order(v->state, (uint64_t)pg_get_int64(rows, row, 0), (uint64_t)pg_get_int64(rows, row, 4));
     return true;
 }
 
@@ -175,6 +175,13 @@ static bool compare_order(struct verify *v, const struct pg_result *rows, size_t
             "order %llu: status/filled/held are %lld/%lld/%lld in the database, %d/%lld/%lld by the log",
             (unsigned long long)id, (long long)status, (long long)filled, (long long)held, order->status,
             (long long)order->filled_lots, (long long)log_order_held(v->state, order));
+    if (pg_get_int64(rows, row, 5) != order->amend_hold_minor || pg_get_int64(rows, row, 6) != order->price_ticks ||
+        pg_get_int64(rows, row, 7) != order->quantity_lots)
+        return error_set(e, ERROR_REFUSED,
+            "order %llu: amendment's hold/price/quantity are %lld/%lld/%lld in the database, %lld/%lld/%lld by the log",
+            (unsigned long long)id, (long long)pg_get_int64(rows, row, 5), (long long)pg_get_int64(rows, row, 6),
+            (long long)pg_get_int64(rows, row, 7), (long long)order->amend_hold_minor, (long long)order->price_ticks,
+            (long long)order->quantity_lots);
     return true;
 }
 

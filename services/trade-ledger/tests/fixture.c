@@ -86,8 +86,10 @@ struct batch *fixture_batch(struct arena *arena, size_t ids)
         .market_states = table_new(arena),
         .order_ids = all_ids,
         .topup_ids = all_ids,
+        .amend_ids = all_ids,
         .new_orders = arena_alloc(arena, (ids + 1) * sizeof(struct order *)),
         .cancels = arena_alloc(arena, (ids + 1) * sizeof(struct order *)),
+        .amended = arena_alloc(arena, (ids + 1) * sizeof(struct order *)),
         .new_topups = arena_alloc(arena, (ids + 1) * sizeof(struct topup)),
         .new_seen = arena_alloc(arena, (ids + 1) * sizeof(struct seen *)),
     };

@@ -80,7 +80,10 @@ static void place(struct run *run)
             .type = ORDER_LIMIT,
             .price = price,
             .quantity = quantity,
-            .client_order_id = "" },
+            .client_order_id = "",
+            .stop_price = "",
+            .quote_amount = "",
+            .display_quantity = "" },
         .traceparent = "" };
     size_t before = run->batch->new_order_count;
     place_order_decide(run->batch, run->outbox, &command);

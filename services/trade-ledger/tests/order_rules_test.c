@@ -28,9 +28,36 @@ static struct order_request with(const char *field, const char *value)
     return request;
 }
 
+enum { NOW_US = 1700000000 };
+
+/* Texts that a case leaves out are "". */
+static struct order_request complete(const struct order_request *given)
+{
+    struct order_request request = *given;
+    const char **texts[] = { &request.symbol, &request.price, &request.quantity, &request.client_order_id,
+        &request.stop_price, &request.quote_amount, &request.display_quantity };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        *texts[i] = *texts[i] ? *texts[i] : "";
+    return request;
+}
+
+static bool check(const struct order_request *given, struct error *e)
+{
+    struct order_request request = complete(given);
+    return order_check(&request, e);
+}
+
+static bool terms_at(const struct order_request *given, const struct market *market, int64_t last_price_ticks,
+    struct order_terms *ret_terms, struct error *e)
+{
+    struct order_request request = complete(given);
+    struct order_context context = { .market = market, .last_price_ticks = last_price_ticks, .now_us = NOW_US };
+    return order_terms(&request, &context, ret_terms, e);
+}
+
 static bool judge(const struct order_request *request, struct order_terms *ret_terms, struct error *e)
 {
-    return order_check(request, e) && order_terms(request, fixture_btc_usd(), 0, ret_terms, e);
+    return check(request, e) && terms_at(request, fixture_btc_usd(), 0, ret_terms, e);
 }
 
 #define TEXT_65 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -97,10 +124,35 @@ Test(order_rules, unknown_values_are_refused_and_what_is_not_offered_is_said_to_
         { { .side = SIDE_BUY, .type = -1, .price = "1" }, ERROR_INVALID, "unknown-value", "type" },
         { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .time_in_force = 5 }, ERROR_INVALID, "unknown-value",
             "time_in_force" },
-        { { .side = SIDE_BUY, .type = ORDER_STOP, .price = "1" }, ERROR_REFUSED, "unsupported", "type" },
-        { { .side = SIDE_BUY, .type = ORDER_STOP_LIMIT, .price = "1" }, ERROR_REFUSED, "unsupported", "type" },
-        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .time_in_force = TIF_GTD }, ERROR_REFUSED,
+        { { .side = SIDE_BUY, .type = ORDER_STOP, .stop_price = "1", .price = "1" }, ERROR_REFUSED, "invalid-price",
+            "price" },
+        { { .side = SIDE_BUY, .type = ORDER_STOP }, ERROR_INVALID, "missing-field", "stop_price" },
+        { { .side = SIDE_BUY, .type = ORDER_STOP, .stop_price = "1", .time_in_force = TIF_IOC }, ERROR_REFUSED,
             "unsupported", "time_in_force" },
+        { { .side = SIDE_BUY, .type = ORDER_STOP_LIMIT, .price = "1" }, ERROR_INVALID, "missing-field", "stop_price" },
+        { { .side = SIDE_BUY, .type = ORDER_STOP_LIMIT, .stop_price = "1" }, ERROR_INVALID, "missing-field", "price" },
+        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .stop_price = "1" }, ERROR_REFUSED,
+            "invalid-stop-price", "stop_price" },
+        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .time_in_force = TIF_GTD }, ERROR_INVALID,
+            "missing-field", "expires_at" },
+        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .expires_at_us = 1 }, ERROR_REFUSED, "invalid-expiry",
+            "expires_at" },
+        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .post_only_mode = 3, .post_only = true },
+            ERROR_INVALID, "unknown-value", "post_only_mode" },
+        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .post_only_mode = POST_ONLY_SLIDE }, ERROR_REFUSED,
+            "unsupported", "post_only_mode" },
+        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .self_trade_prevention = 5 }, ERROR_INVALID,
+            "unknown-value", "self_trade_prevention" },
+        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .time_in_force = TIF_IOC, .display_quantity = "1" },
+            ERROR_REFUSED, "unsupported", "display_quantity" },
+        { { .side = SIDE_BUY, .type = ORDER_MARKET, .display_quantity = "1" }, ERROR_REFUSED, "unsupported",
+            "display_quantity" },
+        { { .side = SIDE_BUY, .type = ORDER_LIMIT, .price = "1", .quote_amount = "1" }, ERROR_REFUSED, "unsupported",
+            "quote_amount" },
+        { { .side = SIDE_BUY, .type = ORDER_MARKET, .quote_amount = "1", .time_in_force = TIF_FOK }, ERROR_REFUSED,
+            "unsupported", "time_in_force" },
+        { { .side = SIDE_BUY, .type = ORDER_MARKET, .quote_amount = "1" }, ERROR_REFUSED, "invalid-quantity",
+            "quantity" },
         { { .side = SIDE_BUY, .type = ORDER_MARKET, .price = "", .time_in_force = TIF_GTC }, ERROR_REFUSED,
             "unsupported", "time_in_force" },
         { { .side = SIDE_BUY, .type = ORDER_MARKET, .price = "", .post_only = true }, ERROR_REFUSED, "unsupported",
@@ -115,7 +167,7 @@ Test(order_rules, unknown_values_are_refused_and_what_is_not_offered_is_said_to_
         request.symbol = "BTC-USD";
         request.quantity = "1";
         request.client_order_id = "";
-        cr_expect(!order_check(&request, &e), "case %zu was taken", i);
+        cr_expect(!check(&request, &e), "case %zu was taken", i);
         cr_expect(
             e.kind == cases[i].kind && strcmp(e.problem, cases[i].problem) == 0 && strcmp(e.field, cases[i].field) == 0,
             "case %zu: %s, %s, %s", i, error_kind_name(e.kind), e.problem, e.field);
@@ -158,9 +210,8 @@ Test(order_rules, a_market_order_is_immediate_and_protected_by_the_band_around_t
         request.price = "";
         request.side = (int)cases[i].side;
         request.quantity = "0.000001";
-        cr_assert(
-            order_check(&request, &e) && order_terms(&request, fixture_btc_usd(), cases[i].last_price, &terms, &e),
-            "%s", e.message);
+        cr_assert(check(&request, &e) && terms_at(&request, fixture_btc_usd(), cases[i].last_price, &terms, &e), "%s",
+            e.message);
         cr_expect(terms.price_ticks == cases[i].expected, "case %zu: %lld", i, (long long)terms.price_ticks);
         cr_expect(terms.time_in_force == TIF_IOC);
     }
@@ -174,7 +225,7 @@ Test(order_rules, a_market_order_without_any_price_to_measure_from_is_refused)
     request.type = ORDER_MARKET;
     request.price = "";
     const struct market *eth = market_by_symbol(fixture_markets(), "ETH-USD");
-    cr_assert(!order_terms(&request, eth, 0, &terms, &e));
+    cr_assert(!terms_at(&request, eth, 0, &terms, &e));
     cr_expect_str_eq(e.problem, "no-reference-price");
     cr_expect_eq(e.kind, ERROR_REFUSED);
 }
@@ -195,7 +246,7 @@ Test(order_rules, ticks_lots_and_minimum_of_the_market_are_kept)
         struct error e = { 0 };
         request.price = cases[i].price;
         request.quantity = cases[i].quantity;
-        bool ok = order_terms(&request, eth, 0, &terms, &e);
+        bool ok = terms_at(&request, eth, 0, &terms, &e);
         cr_expect(
             ok == !cases[i].problem && (ok || strcmp(e.problem, cases[i].problem) == 0), "case %zu: %s", i, e.message);
     }
@@ -208,13 +259,13 @@ Test(order_rules, a_notional_that_does_not_fit_is_refused_and_a_closed_market_ta
     struct order_terms terms;
     struct error e = { 0 };
     market.notional_unit_minor = INT64_MAX / 6500000;
-    cr_assert(!order_terms(&request, &market, 0, &terms, &e));
+    cr_assert(!terms_at(&request, &market, 0, &terms, &e));
     cr_expect_str_eq(e.problem, "invalid-quantity");
 
     market = *fixture_btc_usd();
     market.status = MARKET_HALTED;
     error_clear(&e);
-    cr_assert(!order_terms(&request, &market, 0, &terms, &e));
+    cr_assert(!terms_at(&request, &market, 0, &terms, &e));
     cr_expect_str_eq(e.problem, "market-not-open");
 }
 

@@ -29,7 +29,9 @@ static struct order *add_order(struct world *w, int64_t id, uint64_t user_id, en
         .time_in_force = TIF_GTC,
         .price_ticks = price_ticks,
         .quantity_lots = lots,
-        .status = ORDER_ACCEPTED };
+        .status = ORDER_ACCEPTED,
+        .maker_fee_ppm = 1000,
+        .taker_fee_ppm = 2000 };
     order->held_minor = side == SIDE_BUY ? price_ticks * lots : lots * 100;
     account->held += order->held_minor;
     *table_slot(w->booking.orders, &order->id, sizeof order->id) = order;

@@ -84,7 +84,7 @@ Test(log_state, a_hold_and_its_release_leave_what_was_there)
     struct error e;
     struct log_state *state = log_state_new();
     open_market(state);
-    log_state_expect_order(state, 1);
+    log_state_expect_order(state, 1, 0);
     cr_assert_eq(log_state_missing_orders(state), 1);
     cr_assert(accept_order(state, 1, 5000, "o-1", &e), "%s", e.message);
     cr_assert_eq(log_state_missing_orders(state), 0);
@@ -145,7 +145,7 @@ Test(log_state, ten_thousand_orders_are_kept_apart)
     for (uint64_t id = 1; id <= 10000; id++) {
         char ce_id[32];
         snprintf(ce_id, sizeof ce_id, "o-%llu", (unsigned long long)id);
-        log_state_expect_order(state, id);
+        log_state_expect_order(state, id, 0);
         cr_assert(accept_order(state, id, 5000, ce_id, &e), "%s", e.message);
     }
     cr_assert_eq(log_state_balance(state, 7, USER, USD)->held, 50000000);
