@@ -83,7 +83,7 @@ check_format() {
 }
 
 check_shell() {
-    (cd "$root" && { sources '*.sh' tools/launcher/supervise tools/migrate tests/with-servers bench/run .ci/run && echo penstock; } |
+    (cd "$root" && { sources '*.sh' tools/launcher/supervise tools/migrate tests/with-servers bench/run bench/engine/measure .ci/run && echo penstock; } |
         xargs shellcheck --shell=bash --external-sources)
 }
 
