@@ -18,7 +18,7 @@
 enum { OPEN_MAX = 4096 };
 
 struct options {
-    const char *host, *port, *symbol, *acked_path, *brokers, *prefix;
+    const char *host, *port, *direct_port, *path, *symbol, *acked_path, *brokers, *prefix;
     size_t connections, users;
     double seconds, drain_seconds;
     uint64_t orders, rate, seed;
@@ -55,17 +55,17 @@ static size_t write_place(struct load *load, struct lane *lane, const struct flo
         "\"%s\"}",
         load->options->symbol, step->buy ? "buy" : "sell", price, quantity, step->ioc ? "IOC" : "GTC");
     int all = snprintf(request, LOAD_REQUEST_MAX,
-        "POST /api/orders HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %" PRIx64 "-%" PRIu64
+        "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %" PRIx64 "-%" PRIu64
         "\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-        load->options->host, lane->token, load->run_id, load->issued, len, body);
+        load->options->path, load->options->host, lane->token, load->run_id, load->issued, len, body);
     return all < LOAD_REQUEST_MAX ? (size_t)all : 0;
 }
 
 static size_t write_cancel(struct load *load, struct lane *lane, char *request)
 {
     int all = snprintf(request, LOAD_REQUEST_MAX,
-        "DELETE /api/orders/%" PRIu64 " HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", lane->cancelling,
-        load->options->host, lane->token);
+        "DELETE %s/%" PRIu64 " HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", load->options->path,
+        lane->cancelling, load->options->host, lane->token);
     return all < LOAD_REQUEST_MAX ? (size_t)all : 0;
 }
 
@@ -153,7 +153,8 @@ static bool run(const struct options *options, struct error *e)
     CLEANUP(load_client_free) struct load_client *client = NULL;
     if (!users_open(options->host, options->port, options->users, &users, e) ||
         !recorder_open(options->fills ? options->brokers : NULL, options->prefix, &recorder, e) ||
-        !load_client_open(options->host, options->port, options->connections, next_request, done, &load, &client, e))
+        !load_client_open(options->host, options->direct_port ? options->direct_port : options->port,
+            options->connections, next_request, done, &load, &client, e))
         return false;
     load.recorder = recorder;
     load.client = client;
@@ -179,6 +180,8 @@ static bool run(const struct options *options, struct error *e)
 static const char usage[] =
     "usage: penstock-load [--host H] [--port P] [--users N] [--connections N] [--seconds S] [--drain S] [--rate N]\n"
     "                     [--orders N] [--seed N] [--symbol S] [--acked FILE] [--fills] [--place-only] [--json]\n"
+    "                     [--direct PORT]\n"
+    "       --direct: users by the gateway (--port), orders straight to trade-ledger\n"
     "       --orders: so many requests (placing and cancelling), then end; latencies of HTTP are those of POST\n"
     "       --fills reads trades.v1 (KAFKA_BROKERS, TOPIC_PREFIX) and measures from POST to the fill\n";
 
@@ -191,10 +194,11 @@ int main(int argc, char **argv)
         { "orders", required_argument, NULL, 'o' }, { "seed", required_argument, NULL, 'e' },
         { "symbol", required_argument, NULL, 'y' }, { "acked", required_argument, NULL, 'a' },
         { "fills", no_argument, NULL, 'f' }, { "place-only", no_argument, NULL, 'n' },
-        { "json", no_argument, NULL, 'j' }, { 0 } };
+        { "json", no_argument, NULL, 'j' }, { "direct", required_argument, NULL, 'D' }, { 0 } };
     const char *port = getenv("GATEWAY_PORT"), *brokers = getenv("KAFKA_BROKERS"), *prefix = getenv("TOPIC_PREFIX");
     struct options options = { .host = "127.0.0.1",
         .port = port ? port : "8080",
+        .path = "/api/orders",
         .symbol = "BTC-USD",
         .brokers = brokers ? brokers : "127.0.0.1:9092",
         .prefix = prefix ? prefix : "",
@@ -246,6 +250,10 @@ int main(int argc, char **argv)
             break;
         case 'j':
             options.json = true;
+            break;
+        case 'D':
+            options.direct_port = optarg;
+            options.path = "/orders";
             break;
         default:
             fputs(usage, stderr);

@@ -175,7 +175,7 @@ static bool bad_price(struct error *e, const char *field, const char *why)
 static bool price_parse(
     const char *text, const struct market *market, const char *field, int64_t *ret_ticks, struct error *e)
 {
-    int64_t units;
+    int64_t units = 0;
     const char *problem = strcmp(field, "price") == 0 ? "invalid-price" : "invalid-stop-price";
     if (!decimal_positive(text, market->tick_scale, problem, field, &units, e))
         return false;
@@ -203,7 +203,7 @@ static bool bad_quantity(struct error *e, const char *field, const char *why)
 static bool lots_parse(
     const char *text, const struct market *market, const char *field, int64_t *ret_lots, struct error *e)
 {
-    int64_t minor;
+    int64_t minor = 0;
     const char *problem = strcmp(field, "quantity") == 0 ? "invalid-quantity" : "invalid-display-quantity";
     if (!decimal_positive(text, market->base->scale, problem, field, &minor, e))
         return false;
@@ -219,7 +219,7 @@ static bool lots_parse(
 
 static bool quantity_parse(const char *text, const struct market *market, int64_t *ret_lots, struct error *e)
 {
-    int64_t lots;
+    int64_t lots = 0;
     if (!lots_parse(text, market, "quantity", &lots, e))
         return false;
     if (lots < market->min_quantity_lots)
