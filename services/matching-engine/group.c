@@ -176,6 +176,7 @@ static bool make_consumer(struct group *group, struct error *e)
         { "session.timeout.ms", session_ms },
         { "heartbeat.interval.ms", heartbeat_ms },
         { "fetch.wait.max.ms", "100" },
+        { "queued.max.messages.kbytes", "65536" }, /* a second of the fastest log: see kafka_conf() */
         { "fetch.error.backoff.ms", "50" },
     };
 

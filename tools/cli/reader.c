@@ -70,14 +70,24 @@ bool reader_open(const struct kafka_options *kafka, const char *const *topics, s
     char why[256];
     if (!kafka_conf(kafka, &conf, e))
         return false;
-    if (!kafka_conf_set(conf, "group.id", "penstock-reader", e) ||
-        !kafka_conf_set(conf, "enable.auto.commit", "false", e) ||
-        !kafka_conf_set(conf, "isolation.level", "read_committed", e) ||
-        !kafka_conf_set(conf, "auto.offset.reset", "earliest", e) ||
-        !kafka_conf_set(conf, "enable.partition.eof", "true", e)) {
-        rd_kafka_conf_destroy(conf);
-        return false;
-    }
+    const struct {
+        const char *name, *value;
+    } settings[] = {
+        { "group.id", "penstock-reader" },
+        { "enable.auto.commit", "false" },
+        { "isolation.level", "read_committed" },
+        { "auto.offset.reset", "earliest" },
+        { "enable.partition.eof", "true" },
+        /* What is queued is bounded by its bytes: at either bound librdkafka pauses for a whole second. */
+        { "queued.min.messages", "1000000" },
+        { "queued.max.messages.kbytes", "65536" },
+        { "fetch.wait.max.ms", "20" }, /* how late an end of a partition is noticed */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (!kafka_conf_set(conf, settings[i].name, settings[i].value, e)) {
+            rd_kafka_conf_destroy(conf);
+            return false;
+        }
     reader->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
     if (!reader->consumer) {
         rd_kafka_conf_destroy(conf);
