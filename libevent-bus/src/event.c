@@ -208,20 +208,45 @@ static bool check_message(const ProtobufCMessage *message, int depth, struct err
     return true;
 }
 
-bool event_decode(const struct event *event, const ProtobufCMessageDescriptor *descriptor,
-    ProtobufCMessage **ret_message, struct error *e)
+static bool decode(const struct event *event, const ProtobufCMessageDescriptor *descriptor,
+    ProtobufCAllocator *allocator, ProtobufCMessage **ret_message, struct error *e)
 {
     if (strcmp(event->type, descriptor->name) != 0)
         return error_field(e, ERROR_INVALID, "", "ce_type", "event is a %s, not a %s", event->type, descriptor->name);
 
-    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, event->value.len, event->value.data);
+    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, allocator, event->value.len, event->value.data);
 
     if (!message)
         return error_set(e, ERROR_INVALID, "value does not decode as %s", descriptor->name);
     if (!check_message(message, 0, e)) {
-        protobuf_c_message_free_unpacked(message, NULL);
+        protobuf_c_message_free_unpacked(message, allocator);
         return false;
     }
     *ret_message = message;
     return true;
+}
+
+bool event_decode(const struct event *event, const ProtobufCMessageDescriptor *descriptor,
+    ProtobufCMessage **ret_message, struct error *e)
+{
+    return decode(event, descriptor, NULL, ret_message, e);
+}
+
+static void *alloc_in_arena(void *arena, size_t size)
+{
+    return arena_alloc(arena, size);
+}
+
+static void free_with_arena(void *arena, void *memory)
+{
+    (void)arena;
+    (void)memory;
+}
+
+bool event_decode_in(struct arena *arena, const struct event *event, const ProtobufCMessageDescriptor *descriptor,
+    ProtobufCMessage **ret_message, struct error *e)
+{
+    ProtobufCAllocator allocator = { alloc_in_arena, free_with_arena, arena };
+
+    return decode(event, descriptor, &allocator, ret_message, e);
 }

@@ -8,7 +8,7 @@ mkdir -p "$work/found"
 cd "$source"
 # shellcheck disable=SC2046 # flags are words
 clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Iinclude tests/fuzz_headers.c \
-    src/event.c src/event_time.c src/trace.c src/text.c src/error.c src/base.c \
+    src/event.c src/arena.c src/event_time.c src/trace.c src/text.c src/error.c src/base.c \
     $(pkg-config --cflags --libs rdkafka libprotobuf-c) -o "$work/fuzz_headers" || exit 1
 cd "$work"
 exec ./fuzz_headers -max_len=1024 -max_total_time="$seconds" -verbosity=0 -print_final_stats=1 -artifact_prefix="$work/" \

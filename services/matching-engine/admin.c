@@ -13,6 +13,13 @@ static json_t *number_text(int64_t value)
     return json_string(text);
 }
 
+static const char *status_name(uint8_t status)
+{
+    static const char *const names[] = { "", "open", "halted", "cancel_only", "auction" };
+
+    return status < ARRAY_LEN(names) ? names[status] : "";
+}
+
 static json_t *market_head(const struct engine *engine, uint16_t number)
 {
     const struct engine_market *market = engine_market_get(engine, number);
@@ -24,7 +31,10 @@ static json_t *market_head(const struct engine *engine, uint16_t number)
     json_object_set_new(head, "posting_seq", number_text((int64_t)market->posting_seq));
     json_object_set_new(head, "book_seq", number_text((int64_t)market->book_seq));
     json_object_set_new(head, "at_us", number_text(market->at_us));
+    json_object_set_new(head, "orders_seq", number_text((int64_t)market->orders_seq));
     json_object_set_new(head, "last_price_ticks", number_text(market->last_price_ticks));
+    json_object_set_new(head, "reference_price_ticks", number_text(market->reference_price_ticks));
+    json_object_set_new(head, "status", json_string(status_name(market->config.status)));
     return head;
 }
 
@@ -48,9 +58,36 @@ static bool describe_book(const struct engine *engine, uint16_t market, void *co
     engine_each_level(engine, market, ENGINE_BUY, add_level, bids);
     engine_each_level(engine, market, ENGINE_SELL, add_level, asks);
     *ret_json = market_head(engine, market);
+    json_object_set_new(*ret_json, "checksum", json_integer(engine_book_checksum(engine, market)));
     json_object_set_new(*ret_json, "bids", bids);
     json_object_set_new(*ret_json, "asks", asks);
     return true;
+}
+
+static const char *type_name(uint8_t type)
+{
+    static const char *const names[] = { "", "limit", "market", "stop", "stop_limit" };
+
+    return type < ARRAY_LEN(names) ? names[type] : "";
+}
+
+/* What few orders have is there when they have it. */
+static void add_more(json_t *entry, const struct engine_resting *order)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } more[] = {
+        { "stop_price_ticks", order->more.stop_price_ticks },
+        { "quote_minor", order->more.quote_minor },
+        { "display_lots", order->more.display_lots },
+        { "expires_at_us", order->more.expires_at_us },
+        { "quote_set", order->quote_set },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(more); i++)
+        if (more[i].value != 0)
+            json_object_set_new(entry, more[i].name, number_text(more[i].value));
 }
 
 static bool add_order(void *context, const struct engine_resting *order)
@@ -63,6 +100,10 @@ static bool add_order(void *context, const struct engine_resting *order)
     json_object_set_new(entry, "price_ticks", number_text(order->price_ticks));
     json_object_set_new(entry, "filled_lots", number_text(order->filled_lots));
     json_object_set_new(entry, "remaining_lots", number_text(order->remaining_lots));
+    json_object_set_new(entry, "visible_lots", number_text(order->visible_lots));
+    json_object_set_new(entry, "type", json_string(type_name(order->type)));
+    json_object_set_new(entry, "waiting", json_boolean(order->waiting));
+    add_more(entry, order);
     json_array_append_new(context, entry);
     return true;
 }
@@ -75,6 +116,8 @@ static bool describe_orders(const struct engine *engine, uint16_t market, void *
     (void)e;
     engine_each_order(engine, market, ENGINE_BUY, add_order, orders);
     engine_each_order(engine, market, ENGINE_SELL, add_order, orders);
+    engine_each_waiting(engine, market, ENGINE_BUY, add_order, orders);
+    engine_each_waiting(engine, market, ENGINE_SELL, add_order, orders);
     *ret_json = market_head(engine, market);
     json_object_set_new(*ret_json, "orders", orders);
     return true;

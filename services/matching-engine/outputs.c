@@ -1,9 +1,7 @@
 #include "outputs.h"
 
-#include "ledger_v1.pb-c.h"
-#include "market_data_v1.pb-c.h"
 #include "settlement.h"
-#include "trades_v1.pb-c.h"
+#include "wire.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -12,31 +10,41 @@
 #define SOURCE "/penstock/matching-engine"
 #define GROUP  "matching-engine"
 
+enum {
+    NUMBER_TEXT_MAX = 24,
+    HEADERS = 8,
+};
+
 const char *const output_topic_names[OUTPUT_TOPICS] = {
     [OUTPUT_TRADES] = "trades.v1",
     [OUTPUT_EVENTS] = "orders.events.v1",
     [OUTPUT_POSTINGS] = "ledger.postings.v1",
     [OUTPUT_BOOK] = "market.book.v1",
+    [OUTPUT_ORDERS] = "market.orders.v1",
     [OUTPUT_DEAD] = "orders.accepted.v1.matching-engine.dead",
 };
 
-/* The shorthand of a topic in ce_id. */
+/* What follows the symbol in ce_id. */
 static const char *const shorthands[OUTPUT_TOPICS] = {
-    [OUTPUT_TRADES] = "trades",
-    [OUTPUT_EVENTS] = "events",
-    [OUTPUT_POSTINGS] = "postings",
-    [OUTPUT_BOOK] = "book",
+    [OUTPUT_TRADES] = "-trades-",
+    [OUTPUT_EVENTS] = "-events-",
+    [OUTPUT_POSTINGS] = "-postings-",
+    [OUTPUT_BOOK] = "-book-",
+    [OUTPUT_ORDERS] = "-orders-",
 };
 
 struct outputs {
     struct arena *arena;
     struct output *items;
-    size_t count, capacity;
+    size_t count, capacity, bytes;
     const struct engine *engine;
     const char *traceparent; /* of the command at hand */
+    int64_t time_us;         /* the time that `time` says; many events share one */
+    const char *time;
     bool muted;
-    Penstock__Ledger__V1__Posting *postings[ENGINE_POSTINGS_MAX]; /* since the last POSTINGS record */
-    size_t postings_count;
+    struct wire message;                 /* the event at hand */
+    struct wire postings, order_changes; /* fields of the next GROUP's parts */
+    size_t postings_count, orders_count;
     struct outputs_stats stats;
 };
 
@@ -45,7 +53,7 @@ struct outputs *outputs_new(void)
     struct outputs *outputs = xcalloc(1, sizeof *outputs);
 
     outputs->arena = arena_new();
-    outputs->traceparent = "";
+    outputs_clear(outputs);
     return outputs;
 }
 
@@ -55,24 +63,33 @@ void outputs_free(struct outputs *outputs)
         return;
     outputs_clear(outputs);
     arena_free(outputs->arena);
+    wire_release(&outputs->message);
+    wire_release(&outputs->postings);
+    wire_release(&outputs->order_changes);
     xfree(outputs->items);
     xfree(outputs);
 }
 
 void outputs_clear(struct outputs *outputs)
 {
-    assert(outputs->postings_count == 0);
+    assert(outputs->postings_count == 0 && outputs->orders_count == 0);
     for (size_t i = 0; i < outputs->count; i++)
         if (outputs->items[i].headers)
             rd_kafka_headers_destroy(outputs->items[i].headers);
-    outputs->count = 0;
-    outputs->traceparent = "";
+    outputs->count = outputs->bytes = 0;
+    outputs->traceparent = outputs->time = "";
+    outputs->time_us = 0;
     arena_clear(outputs->arena);
 }
 
 size_t outputs_count(const struct outputs *outputs)
 {
     return outputs->count;
+}
+
+size_t outputs_bytes(const struct outputs *outputs)
+{
+    return outputs->bytes;
 }
 
 const struct output *outputs_at(const struct outputs *outputs, size_t index)
@@ -112,292 +129,488 @@ static struct output *add(struct outputs *outputs)
     return output;
 }
 
-/* Encodes `message` into an event keyed by `key`; n is its number within symbol and topic. */
-static void emit(struct outputs *outputs, enum output_topic topic, const struct engine_record *record, const char *key,
-    uint64_t n, const ProtobufCMessage *message)
-{
-    const char *symbol = engine_market_get(outputs->engine, record->market)->config.symbol;
-    size_t len = protobuf_c_message_get_packed_size(message);
-    uint8_t *value = arena_alloc(outputs->arena, len);
-    struct output *output = add(outputs);
+/* ---- Texts in the batch's memory ---- */
 
-    protobuf_c_message_pack(message, value);
-    output->topic = topic;
-    output->event = (struct event){
-        .topic = output_topic_names[topic],
-        .key = { key, strlen(key) },
-        .id = arena_printf(outputs->arena, "%s-%s-%lu", symbol, shorthands[topic], n),
-        .source = SOURCE,
-        .type = message->descriptor->name,
-        .subject = key,
-        .traceparent = outputs->traceparent,
-        .time_us = record->at_us,
-        .value = { value, len },
-    };
+static const char *number_text(uint64_t number, char text[NUMBER_TEXT_MAX], size_t *ret_len)
+{
+    char *at = text + NUMBER_TEXT_MAX;
+
+    do
+        *--at = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    *ret_len = (size_t)(text + NUMBER_TEXT_MAX - at);
+    return at;
 }
 
-static char *symbol_of(const struct outputs *outputs, const struct engine_record *record)
+static const char *id_text(struct outputs *outputs, const char *symbol, enum output_topic topic, uint64_t n)
 {
-    /* protobuf-c wants a char * and does not write to it. */
-    return (char *)engine_market_get(outputs->engine, record->market)->config.symbol;
+    char digits[NUMBER_TEXT_MAX];
+    size_t symbol_len = strlen(symbol), middle_len = strlen(shorthands[topic]), number_len;
+    const char *number = number_text(n, digits, &number_len);
+    char *id = arena_alloc(outputs->arena, symbol_len + middle_len + number_len + 1);
+
+    memcpy(id, symbol, symbol_len);
+    memcpy(id + symbol_len, shorthands[topic], middle_len);
+    memcpy(id + symbol_len + middle_len, number, number_len);
+    id[symbol_len + middle_len + number_len] = '\0';
+    return id;
 }
 
 static const char *user_key(struct outputs *outputs, uint64_t user_id)
 {
-    return arena_printf(outputs->arena, "%lu", user_id);
+    char digits[NUMBER_TEXT_MAX];
+    size_t len;
+    const char *number = number_text(user_id, digits, &len);
+    char *key = arena_alloc(outputs->arena, len + 1);
+
+    memcpy(key, number, len);
+    key[len] = '\0';
+    return key;
 }
 
-/* ---- Postings: gathered until the record that closes the group ---- */
-
-static void add_legs(
-    struct outputs *outputs, Penstock__Ledger__V1__Posting *posting, const struct settlement_leg *legs, size_t count)
+static const char *time_text(struct outputs *outputs, int64_t time_us)
 {
-    posting->legs = arena_alloc(outputs->arena, count * sizeof *posting->legs);
-    posting->n_legs = count;
-    for (size_t i = 0; i < count; i++) {
-        Penstock__Ledger__V1__Leg *leg = arena_alloc(outputs->arena, sizeof *leg);
+    if (time_us != outputs->time_us) {
+        char *text = arena_alloc(outputs->arena, EVENT_TIME_MAX);
 
-        *leg = (Penstock__Ledger__V1__Leg)PENSTOCK__LEDGER__V1__LEG__INIT;
-        leg->owner_id = legs[i].owner_id;
-        leg->kind = (Penstock__Ledger__V1__AccountKind)legs[i].kind;
-        leg->asset_id = legs[i].asset_id;
-        leg->available_delta_minor = legs[i].available_delta_minor;
-        leg->held_delta_minor = legs[i].held_delta_minor;
-        posting->legs[i] = leg;
+        event_time_format(time_us, text);
+        outputs->time = text;
+        outputs->time_us = time_us;
     }
+    return outputs->time;
 }
 
-static Penstock__Ledger__V1__OrderState *order_state(
-    struct outputs *outputs, uint64_t order_id, uint64_t user_id, int64_t filled_lots, int64_t remaining_lots)
-{
-    Penstock__Ledger__V1__OrderState *state = arena_alloc(outputs->arena, sizeof *state);
+/* ---- Events ---- */
 
-    *state = (Penstock__Ledger__V1__OrderState)PENSTOCK__LEDGER__V1__ORDER_STATE__INIT;
-    state->order_id = order_id;
-    state->user_id = user_id;
-    state->filled_lots = filled_lots;
-    state->remaining_lots = remaining_lots;
-    state->status = remaining_lots > 0 ? PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_PARTIALLY_FILLED
-                                       : PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_FILLED;
-    return state;
+static const struct engine_market_config *config_of(const struct outputs *outputs, const struct engine_record *record)
+{
+    return &engine_market_get(outputs->engine, record->market)->config;
 }
 
-static Penstock__Ledger__V1__Posting *posting_new(struct outputs *outputs, size_t orders)
+/* The bytes of outputs->message become an event keyed by `key`; n is its number within symbol and topic. */
+static void emit(struct outputs *outputs, enum output_topic topic, const char *type, const struct engine_record *record,
+    const char *key, uint64_t n)
 {
-    Penstock__Ledger__V1__Posting *posting = arena_alloc(outputs->arena, sizeof *posting);
+    const struct wire *message = &outputs->message;
+    void *value = memcpy(arena_alloc(outputs->arena, message->len), message->data, message->len);
+    struct output *output = add(outputs);
 
-    assert(outputs->postings_count < ENGINE_POSTINGS_MAX);
-    *posting = (Penstock__Ledger__V1__Posting)PENSTOCK__LEDGER__V1__POSTING__INIT;
-    posting->orders = arena_alloc(outputs->arena, orders * sizeof *posting->orders);
-    posting->n_orders = orders;
-    outputs->postings[outputs->postings_count++] = posting;
-    return posting;
+    output->topic = topic;
+    output->time = time_text(outputs, record->at_us);
+    output->event = (struct event){
+        .topic = output_topic_names[topic],
+        .key = { key, strlen(key) },
+        .id = id_text(outputs, config_of(outputs, record)->symbol, topic, n),
+        .source = SOURCE,
+        .type = type,
+        .subject = key,
+        .traceparent = outputs->traceparent,
+        .time_us = record->at_us,
+        .value = { value, message->len },
+    };
+    outputs->bytes += message->len;
+}
+
+/* Most events begin like this: fields 1 to 3. */
+static struct wire *begin_order_event(
+    struct outputs *outputs, const struct engine_record *record, uint64_t order_id, uint64_t user_id)
+{
+    const char *symbol = config_of(outputs, record)->symbol;
+    struct wire *w = &outputs->message;
+
+    wire_clear(w);
+    wire_uint(w, 1, order_id);
+    wire_uint(w, 2, user_id);
+    wire_text(w, 3, symbol, strlen(symbol));
+    return w;
+}
+
+static void emit_order_event(
+    struct outputs *outputs, const char *type, const struct engine_record *record, uint64_t user_id, uint64_t seq)
+{
+    emit(outputs, OUTPUT_EVENTS, type, record, user_key(outputs, user_id), seq);
+}
+
+/* ---- Postings and level 3: gathered until the GROUP that has them ---- */
+
+struct order_state {
+    uint64_t order_id, user_id;
+    uint8_t status, reason;
+    int64_t filled_lots, remaining_lots;
+    int64_t price_ticks, quantity_lots; /* where this posting changed them */
+    uint64_t amend_id;
+};
+
+static void put_order_state(struct wire *w, const struct order_state *state)
+{
+    size_t begin = wire_open(w, 7);
+
+    wire_uint(w, 1, state->order_id);
+    wire_uint(w, 2, state->user_id);
+    wire_uint(w, 3, state->status);
+    wire_int(w, 4, state->filled_lots);
+    wire_int(w, 5, state->remaining_lots);
+    wire_uint(w, 6, state->reason);
+    wire_int(w, 7, state->price_ticks);
+    wire_int(w, 8, state->quantity_lots);
+    wire_uint(w, 9, state->amend_id);
+    wire_close(w, begin);
+}
+
+static void put_legs(struct wire *w, const struct settlement_leg *legs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t begin = wire_open(w, 6);
+
+        wire_uint(w, 1, legs[i].owner_id);
+        wire_uint(w, 2, legs[i].kind);
+        wire_uint(w, 3, legs[i].asset_id);
+        wire_int(w, 4, legs[i].available_delta_minor);
+        wire_int(w, 5, legs[i].held_delta_minor);
+        wire_close(w, begin);
+    }
 }
 
 static void post_fill(struct outputs *outputs, const struct engine_fill *fill)
 {
     struct settlement_leg legs[SETTLEMENT_LEGS_MAX];
-    Penstock__Ledger__V1__Posting *posting = posting_new(outputs, 2);
-    const struct engine_market_config *config = &engine_market_get(outputs->engine, fill->record.market)->config;
+    const struct engine_party *parties[] = { &fill->maker, &fill->taker };
+    size_t count = settlement_of_fill(config_of(outputs, &fill->record), fill, legs);
+    struct wire *w = &outputs->postings;
+    size_t begin = wire_open(w, 5);
 
-    posting->trade_id = fill->trade_id;
-    posting->price_ticks = fill->price_ticks;
-    posting->quantity_lots = fill->quantity_lots;
-    posting->maker_order_id = fill->maker.order_id;
-    posting->taker_order_id = fill->taker.order_id;
-    posting->taker_side = (Penstock__Orders__V1__Side)fill->record.side;
-    posting->maker_fee_minor = fill->maker.fee_minor;
-    posting->taker_fee_minor = fill->taker.fee_minor;
-    posting->orders[0] = order_state(
-        outputs, fill->maker.order_id, fill->maker.user_id, fill->maker.filled_lots, fill->maker.remaining_lots);
-    posting->orders[1] = order_state(
-        outputs, fill->taker.order_id, fill->taker.user_id, fill->taker.filled_lots, fill->taker.remaining_lots);
-    add_legs(outputs, posting, legs, settlement_of_fill(config, fill, legs));
+    wire_uint(w, 1, fill->trade_id);
+    wire_int(w, 2, fill->price_ticks);
+    wire_int(w, 3, fill->quantity_lots);
+    wire_uint(w, 4, fill->maker.order_id);
+    wire_uint(w, 5, fill->taker.order_id);
+    put_legs(w, legs, count);
+    for (size_t i = 0; i < ARRAY_LEN(parties); i++)
+        put_order_state(w, &(struct order_state){ .order_id = parties[i]->order_id,
+                               .user_id = parties[i]->user_id,
+                               .status = parties[i]->status,
+                               .filled_lots = parties[i]->filled_lots,
+                               .remaining_lots = parties[i]->remaining_lots });
+    wire_uint(w, 8, fill->record.side);
+    wire_int(w, 9, fill->maker.fee_minor);
+    wire_int(w, 10, fill->taker.fee_minor);
+    wire_close(w, begin);
+    outputs->postings_count++;
 }
 
-static void post_release(struct outputs *outputs, const struct engine_closed *closed)
+/* A posting that is no trade: an order's new state, and what it no longer holds. */
+static void post_release(struct outputs *outputs, const struct engine_record *record, const struct order_state *state,
+    int64_t released_minor)
 {
     struct settlement_leg legs[SETTLEMENT_LEGS_MAX];
-    Penstock__Ledger__V1__Posting *posting = posting_new(outputs, 1);
-    const struct engine_market_config *config = &engine_market_get(outputs->engine, closed->record.market)->config;
+    size_t count = settlement_of_release(
+        config_of(outputs, record), (enum engine_side)record->side, state->user_id, released_minor, legs);
+    struct wire *w = &outputs->postings;
+    size_t begin = wire_open(w, 5);
 
-    posting->orders[0] =
-        order_state(outputs, closed->order_id, closed->user_id, closed->filled_lots, closed->remaining_lots);
-    posting->orders[0]->status = (Penstock__Orders__V1__OrderStatus)closed->status;
-    posting->orders[0]->reason = (Penstock__Orders__V1__CancelReason)closed->reason;
-    add_legs(outputs, posting, legs,
-        settlement_of_release(
-            config, (enum engine_side)closed->record.side, closed->user_id, closed->released_minor, legs));
+    put_legs(w, legs, count);
+    put_order_state(w, state);
+    wire_close(w, begin);
+    outputs->postings_count++;
 }
 
-static void emit_postings(struct outputs *outputs, const struct engine_group *record)
+static void note_order_changes(struct outputs *outputs, const struct engine_record *record)
 {
-    Penstock__Ledger__V1__PostingsEmitted message = PENSTOCK__LEDGER__V1__POSTINGS_EMITTED__INIT;
+    struct engine_order_change changes[2];
+    size_t count = engine_level3_of(record, changes);
+    struct wire *w = &outputs->order_changes;
 
-    assert(outputs->postings_count == record->postings);
-    message.symbol = symbol_of(outputs, &record->record);
-    message.posting_seq = record->posting_seq;
-    message.seq = record->record.seq;
-    message.at_us = record->record.at_us;
-    message.n_postings = outputs->postings_count;
-    message.postings = outputs->postings;
-    emit(outputs, OUTPUT_POSTINGS, &record->record, message.symbol, record->posting_seq, &message.base);
+    for (size_t i = 0; i < count; i++) {
+        size_t begin = wire_open(w, 3);
+
+        wire_uint(w, 1, changes[i].order_id);
+        wire_uint(w, 2, changes[i].side);
+        wire_int(w, 3, changes[i].price_ticks);
+        wire_int(w, 4, changes[i].visible_lots);
+        wire_uint(w, 5, changes[i].requeued);
+        wire_close(w, begin);
+    }
+    outputs->orders_count += count;
+}
+
+static struct wire *begin_group_event(
+    struct outputs *outputs, const struct engine_market_config *config, uint64_t part_seq)
+{
+    struct wire *w = &outputs->message;
+
+    wire_clear(w);
+    wire_text(w, 1, config->symbol, strlen(config->symbol));
+    wire_uint(w, 2, part_seq);
+    return w;
+}
+
+static void emit_postings(struct outputs *outputs, const struct engine_group *group, uint64_t seq)
+{
+    const struct engine_market_config *config = config_of(outputs, &group->record);
+    struct wire *w = begin_group_event(outputs, config, group->posting_seq);
+
+    assert(outputs->postings_count == group->postings);
+    wire_uint(w, 3, seq);
+    wire_int(w, 4, group->record.at_us);
+    wire_append(w, &outputs->postings);
+    wire_clear(&outputs->postings);
     outputs->postings_count = 0;
+    emit(outputs, OUTPUT_POSTINGS, "penstock.ledger.v1.PostingsEmitted", &group->record, config->symbol,
+        group->posting_seq);
+}
+
+static void emit_book(struct outputs *outputs, const struct engine_group *group, uint64_t seq)
+{
+    const struct engine_market_config *config = config_of(outputs, &group->record);
+    struct wire *w = begin_group_event(outputs, config, group->book_seq);
+
+    for (size_t i = 0; i < group->levels; i++) {
+        const struct engine_level_change *change = &group->changes[i];
+        size_t begin = wire_open(w, 3);
+
+        wire_uint(w, 1, change->side);
+        wire_int(w, 2, change->price_ticks);
+        wire_int(w, 3, change->total_lots);
+        wire_uint(w, 4, change->orders);
+        wire_close(w, begin);
+    }
+    wire_uint(w, 4, seq);
+    wire_int(w, 5, group->record.at_us);
+    if (group->last)
+        wire_uint(w, 6, engine_book_checksum(outputs->engine, group->record.market));
+    emit(outputs, OUTPUT_BOOK, "penstock.market_data.v1.BookChanged", &group->record, config->symbol, group->book_seq);
+}
+
+static void emit_orders(struct outputs *outputs, const struct engine_group *group, uint64_t seq)
+{
+    const struct engine_market_config *config = config_of(outputs, &group->record);
+    struct wire *w = begin_group_event(outputs, config, group->orders_seq);
+
+    assert(outputs->orders_count == group->orders);
+    wire_append(w, &outputs->order_changes);
+    wire_uint(w, 4, seq);
+    wire_int(w, 5, group->record.at_us);
+    wire_clear(&outputs->order_changes);
+    outputs->orders_count = 0;
+    emit(outputs, OUTPUT_ORDERS, "penstock.market_data.v1.BookOrdersChanged", &group->record, config->symbol,
+        group->orders_seq);
+}
+
+static void emit_group(struct outputs *outputs, const struct engine_record *record)
+{
+    const struct engine_group *group = (const void *)record;
+    uint64_t seq = record->seq;
+
+    if (group->postings > 0)
+        emit_postings(outputs, group, seq++);
+    if (group->levels > 0)
+        emit_book(outputs, group, seq++);
+    if (group->orders > 0)
+        emit_orders(outputs, group, seq);
 }
 
 /* ---- Trades and order events ---- */
 
-static void emit_order_filled(struct outputs *outputs, const struct engine_fill *fill, const struct engine_party *party,
-    Penstock__Orders__V1__Liquidity liquidity, uint64_t seq)
+static void emit_order_filled(struct outputs *outputs, const struct engine_fill *fill, bool is_taker)
 {
-    Penstock__Orders__V1__OrderFilled message = PENSTOCK__ORDERS__V1__ORDER_FILLED__INIT;
-    bool is_taker = liquidity == PENSTOCK__ORDERS__V1__LIQUIDITY__LIQUIDITY_TAKER;
-    bool taker_buys = fill->record.side == ENGINE_BUY;
+    enum { MAKER = 1, TAKER = 2 };
+    const struct engine_party *party = is_taker ? &fill->taker : &fill->maker;
+    bool buys = is_taker == (fill->record.side == ENGINE_BUY);
+    uint64_t seq = fill->record.seq + (is_taker ? 2 : 1);
+    struct wire *w = begin_order_event(outputs, &fill->record, party->order_id, party->user_id);
 
-    message.order_id = party->order_id;
-    message.user_id = party->user_id;
-    message.symbol = symbol_of(outputs, &fill->record);
-    message.trade_id = fill->trade_id;
-    message.side =
-        is_taker == taker_buys ? PENSTOCK__ORDERS__V1__SIDE__SIDE_BUY : PENSTOCK__ORDERS__V1__SIDE__SIDE_SELL;
-    message.liquidity = liquidity;
-    message.price_ticks = fill->price_ticks;
-    message.quantity_lots = fill->quantity_lots;
-    message.remaining_lots = party->remaining_lots;
-    message.status = party->remaining_lots > 0 ? PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_PARTIALLY_FILLED
-                                               : PENSTOCK__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_FILLED;
-    message.fee_minor = party->fee_minor;
-    message.seq = seq;
-    message.at_us = fill->record.at_us;
-    emit(outputs, OUTPUT_EVENTS, &fill->record, user_key(outputs, party->user_id), seq, &message.base);
+    wire_uint(w, 4, fill->trade_id);
+    wire_uint(w, 5, buys ? ENGINE_BUY : ENGINE_SELL);
+    wire_uint(w, 6, is_taker ? TAKER : MAKER);
+    wire_int(w, 7, fill->price_ticks);
+    wire_int(w, 8, fill->quantity_lots);
+    wire_int(w, 9, party->remaining_lots);
+    wire_uint(w, 10, party->status);
+    wire_int(w, 11, party->fee_minor);
+    wire_uint(w, 12, seq);
+    wire_int(w, 13, fill->record.at_us);
+    emit_order_event(outputs, "penstock.orders.v1.OrderFilled", &fill->record, party->user_id, seq);
 }
 
-static void emit_fill(struct outputs *outputs, const struct engine_fill *fill)
+static void emit_fill(struct outputs *outputs, const struct engine_record *record)
 {
-    Penstock__Trades__V1__TradeExecuted trade = PENSTOCK__TRADES__V1__TRADE_EXECUTED__INIT;
+    const struct engine_fill *fill = (const void *)record;
+    const char *symbol = config_of(outputs, record)->symbol;
+    struct wire *w = &outputs->message;
 
-    trade.trade_id = fill->trade_id;
-    trade.symbol = symbol_of(outputs, &fill->record);
-    trade.price_ticks = fill->price_ticks;
-    trade.quantity_lots = fill->quantity_lots;
-    trade.taker_side = (Penstock__Orders__V1__Side)fill->record.side;
-    trade.maker_order_id = fill->maker.order_id;
-    trade.taker_order_id = fill->taker.order_id;
-    trade.seq = fill->record.seq;
-    trade.at_us = fill->record.at_us;
-    emit(outputs, OUTPUT_TRADES, &fill->record, trade.symbol, fill->trade_id, &trade.base);
-    emit_order_filled(
-        outputs, fill, &fill->maker, PENSTOCK__ORDERS__V1__LIQUIDITY__LIQUIDITY_MAKER, fill->record.seq + 1);
-    emit_order_filled(
-        outputs, fill, &fill->taker, PENSTOCK__ORDERS__V1__LIQUIDITY__LIQUIDITY_TAKER, fill->record.seq + 2);
+    wire_clear(w);
+    wire_uint(w, 1, fill->trade_id);
+    wire_text(w, 2, symbol, strlen(symbol));
+    wire_int(w, 3, fill->price_ticks);
+    wire_int(w, 4, fill->quantity_lots);
+    wire_uint(w, 5, record->side);
+    wire_uint(w, 6, fill->maker.order_id);
+    wire_uint(w, 7, fill->taker.order_id);
+    wire_uint(w, 8, record->seq);
+    wire_int(w, 9, record->at_us);
+    emit(outputs, OUTPUT_TRADES, "penstock.trades.v1.TradeExecuted", record, symbol, fill->trade_id);
+    emit_order_filled(outputs, fill, false);
+    emit_order_filled(outputs, fill, true);
     post_fill(outputs, fill);
     outputs->stats.fills++;
 }
 
-static void emit_opened(struct outputs *outputs, const struct engine_opened *opened)
+static void emit_opened(struct outputs *outputs, const struct engine_record *record)
 {
-    Penstock__Orders__V1__OrderOpened message = PENSTOCK__ORDERS__V1__ORDER_OPENED__INIT;
+    const struct engine_opened *opened = (const void *)record;
+    struct wire *w = begin_order_event(outputs, record, opened->order_id, opened->user_id);
 
-    message.order_id = opened->order_id;
-    message.user_id = opened->user_id;
-    message.symbol = symbol_of(outputs, &opened->record);
-    message.open_lots = opened->remaining_lots;
-    message.seq = opened->record.seq;
-    message.at_us = opened->record.at_us;
-    emit(outputs, OUTPUT_EVENTS, &opened->record, user_key(outputs, opened->user_id), message.seq, &message.base);
+    wire_int(w, 4, opened->remaining_lots);
+    wire_uint(w, 5, record->seq);
+    wire_int(w, 6, record->at_us);
+    emit_order_event(outputs, "penstock.orders.v1.OrderOpened", record, opened->user_id, record->seq);
 }
 
-static void emit_closed(struct outputs *outputs, const struct engine_closed *closed)
+static void emit_closed(struct outputs *outputs, const struct engine_record *record)
 {
-    Penstock__Orders__V1__OrderCancelled message = PENSTOCK__ORDERS__V1__ORDER_CANCELLED__INIT;
+    const struct engine_closed *closed = (const void *)record;
+    struct wire *w = begin_order_event(outputs, record, closed->order_id, closed->user_id);
 
-    message.order_id = closed->order_id;
-    message.user_id = closed->user_id;
-    message.symbol = symbol_of(outputs, &closed->record);
-    message.reason = (Penstock__Orders__V1__CancelReason)closed->reason;
-    message.remaining_lots = closed->remaining_lots;
-    message.status = (Penstock__Orders__V1__OrderStatus)closed->status;
-    message.seq = closed->record.seq;
-    message.at_us = closed->record.at_us;
-    emit(outputs, OUTPUT_EVENTS, &closed->record, user_key(outputs, closed->user_id), message.seq, &message.base);
-    post_release(outputs, closed);
+    wire_uint(w, 4, closed->reason);
+    wire_int(w, 5, closed->remaining_lots);
+    wire_uint(w, 6, closed->status);
+    wire_uint(w, 7, record->seq);
+    wire_int(w, 8, record->at_us);
+    emit_order_event(outputs, "penstock.orders.v1.OrderCancelled", record, closed->user_id, record->seq);
+    post_release(outputs, record,
+        &(struct order_state){ .order_id = closed->order_id,
+            .user_id = closed->user_id,
+            .status = closed->status,
+            .reason = closed->reason,
+            .filled_lots = closed->filled_lots,
+            .remaining_lots = closed->remaining_lots },
+        closed->released_minor);
 }
 
-static void emit_cancel_rejected(struct outputs *outputs, const struct engine_cancel_rejected *rejected)
+static void emit_cancel_rejected(struct outputs *outputs, const struct engine_record *record)
 {
-    Penstock__Orders__V1__CancelRejected message = PENSTOCK__ORDERS__V1__CANCEL_REJECTED__INIT;
+    const struct engine_cancel_rejected *rejected = (const void *)record;
+    const char *problem = rejected->known ? "order-not-found" : "order-not-open";
+    const char *text = rejected->known ? "there is no such order of yours" : "the order is no longer open";
+    struct wire *w = begin_order_event(outputs, record, rejected->order_id, rejected->user_id);
 
-    message.order_id = rejected->order_id;
-    message.user_id = rejected->user_id;
-    message.symbol = symbol_of(outputs, &rejected->record);
-    message.problem = rejected->known ? "order-not-found" : "order-not-open";
-    message.message = rejected->known ? "there is no such order of yours" : "the order is no longer open";
-    message.seq = rejected->record.seq;
-    message.at_us = rejected->record.at_us;
-    emit(outputs, OUTPUT_EVENTS, &rejected->record, user_key(outputs, rejected->user_id), message.seq, &message.base);
+    wire_text(w, 4, problem, strlen(problem));
+    wire_text(w, 5, text, strlen(text));
+    wire_uint(w, 8, record->seq);
+    wire_int(w, 9, record->at_us);
+    emit_order_event(outputs, "penstock.orders.v1.CancelRejected", record, rejected->user_id, record->seq);
 }
 
-static void emit_book(struct outputs *outputs, const struct engine_group *record)
+static void emit_triggered(struct outputs *outputs, const struct engine_record *record)
 {
-    Penstock__MarketData__V1__BookChanged message = PENSTOCK__MARKET_DATA__V1__BOOK_CHANGED__INIT;
+    const struct engine_triggered *triggered = (const void *)record;
+    struct wire *w = begin_order_event(outputs, record, triggered->order_id, triggered->user_id);
 
-    message.changes = arena_alloc(outputs->arena, record->levels * sizeof *message.changes);
-    message.n_changes = record->levels;
-    for (size_t i = 0; i < record->levels; i++) {
-        Penstock__MarketData__V1__LevelChange *change = arena_alloc(outputs->arena, sizeof *change);
-
-        *change = (Penstock__MarketData__V1__LevelChange)PENSTOCK__MARKET_DATA__V1__LEVEL_CHANGE__INIT;
-        change->side = (Penstock__Orders__V1__Side)record->changes[i].side;
-        change->price_ticks = record->changes[i].price_ticks;
-        change->quantity_lots = record->changes[i].total_lots;
-        change->orders = record->changes[i].orders;
-        message.changes[i] = change;
-    }
-    message.symbol = symbol_of(outputs, &record->record);
-    message.book_seq = record->book_seq;
-    message.seq = record->record.seq + (record->postings > 0);
-    message.at_us = record->record.at_us;
-    emit(outputs, OUTPUT_BOOK, &record->record, message.symbol, record->book_seq, &message.base);
+    wire_int(w, 4, triggered->last_price_ticks);
+    wire_uint(w, 5, record->seq);
+    wire_int(w, 6, record->at_us);
+    emit_order_event(outputs, "penstock.orders.v1.OrderTriggered", record, triggered->user_id, record->seq);
 }
 
-static void emit_group(struct outputs *outputs, const struct engine_group *group)
+static void emit_amended(struct outputs *outputs, const struct engine_record *record)
 {
-    if (group->postings > 0)
-        emit_postings(outputs, group);
-    if (group->levels > 0)
-        emit_book(outputs, group);
+    const struct engine_amended *amended = (const void *)record;
+    struct wire *w = begin_order_event(outputs, record, amended->order_id, amended->user_id);
+
+    wire_uint(w, 4, amended->amend_id);
+    wire_int(w, 5, amended->price_ticks);
+    wire_int(w, 6, amended->quantity_lots);
+    wire_int(w, 7, amended->remaining_lots);
+    wire_uint(w, 8, amended->kept_priority);
+    wire_uint(w, 9, record->seq);
+    wire_int(w, 10, record->at_us);
+    emit_order_event(outputs, "penstock.orders.v1.OrderAmended", record, amended->user_id, record->seq);
+    post_release(outputs, record,
+        &(struct order_state){ .order_id = amended->order_id,
+            .user_id = amended->user_id,
+            .status = amended->status,
+            .filled_lots = amended->filled_lots,
+            .remaining_lots = amended->remaining_lots,
+            .price_ticks = amended->price_ticks,
+            .quantity_lots = amended->quantity_lots,
+            .amend_id = amended->amend_id },
+        amended->released_minor);
+}
+
+static void emit_amend_rejected(struct outputs *outputs, const struct engine_record *record)
+{
+    const struct engine_amend_rejected *rejected = (const void *)record;
+    const char *problem = engine_amend_problem_name((enum engine_amend_problem)rejected->problem);
+    const char *text = engine_amend_problem_text((enum engine_amend_problem)rejected->problem);
+    struct wire *w = begin_order_event(outputs, record, rejected->order_id, rejected->user_id);
+
+    wire_uint(w, 4, rejected->amend_id);
+    wire_text(w, 5, problem, strlen(problem));
+    wire_text(w, 6, text, strlen(text));
+    wire_uint(w, 9, record->seq);
+    wire_int(w, 10, record->at_us);
+    emit_order_event(outputs, "penstock.orders.v1.AmendRejected", record, rejected->user_id, record->seq);
+    post_release(outputs, record,
+        &(struct order_state){ .order_id = rejected->order_id,
+            .user_id = rejected->user_id,
+            .status = rejected->status,
+            .filled_lots = rejected->filled_lots,
+            .remaining_lots = rejected->remaining_lots,
+            .amend_id = rejected->amend_id },
+        rejected->released_minor);
 }
 
 void outputs_records(void *context, const struct engine_record *first, size_t size)
 {
+    static void (*const emitters[])(struct outputs *, const struct engine_record *) = {
+        [ENGINE_RECORD_FILL] = emit_fill,
+        [ENGINE_RECORD_OPENED] = emit_opened,
+        [ENGINE_RECORD_CLOSED] = emit_closed,
+        [ENGINE_RECORD_CANCEL_REJECTED] = emit_cancel_rejected,
+        [ENGINE_RECORD_TRIGGERED] = emit_triggered,
+        [ENGINE_RECORD_AMENDED] = emit_amended,
+        [ENGINE_RECORD_AMEND_REJECTED] = emit_amend_rejected,
+        [ENGINE_RECORD_GROUP] = emit_group,
+    };
     struct outputs *outputs = context;
-    const char *end = (const char *)first + size;
 
     if (outputs->muted)
         return;
-    for (const struct engine_record *record = first; (const char *)record < end;
-         record = (const void *)((const char *)record + record->size))
-        switch ((enum engine_record_kind)record->kind) {
-        case ENGINE_RECORD_FILL:
-            emit_fill(outputs, (const void *)record);
-            break;
-        case ENGINE_RECORD_OPENED:
-            emit_opened(outputs, (const void *)record);
-            break;
-        case ENGINE_RECORD_CLOSED:
-            emit_closed(outputs, (const void *)record);
-            break;
-        case ENGINE_RECORD_CANCEL_REJECTED:
-            emit_cancel_rejected(outputs, (const void *)record);
-            break;
-        case ENGINE_RECORD_GROUP:
-            emit_group(outputs, (const void *)record);
-            break;
-        case ENGINE_RECORD_TRIGGERED:
-        case ENGINE_RECORD_AMENDED:
-        case ENGINE_RECORD_AMEND_REJECTED:
-            break; /* the core gives none of them yet */
-        }
+    for (engine_each_record(record, first, size)) {
+        assert(record->kind > 0 && record->kind < ARRAY_LEN(emitters));
+        emitters[record->kind](outputs, record);
+        note_order_changes(outputs, record);
+    }
+}
+
+/* ---- Headers ---- */
+
+static void add_header(rd_kafka_headers_t *list, const char *name, size_t name_len, const char *value)
+{
+    size_t len = strlen(value);
+
+    if (len > 0)
+        rd_kafka_header_add(list, name, (ssize_t)name_len, value, (ssize_t)len);
+}
+
+#define ADD_HEADER(list, name, value) add_header(list, name, sizeof name - 1, value)
+
+rd_kafka_headers_t *output_headers(const struct output *output)
+{
+    if (output->headers)
+        return rd_kafka_headers_copy(output->headers);
+
+    rd_kafka_headers_t *list = rd_kafka_headers_new(HEADERS);
+
+    ADD_HEADER(list, "ce_specversion", "1.0");
+    ADD_HEADER(list, "ce_id", output->event.id);
+    ADD_HEADER(list, "ce_source", SOURCE);
+    ADD_HEADER(list, "ce_type", output->event.type);
+    ADD_HEADER(list, "ce_time", output->time);
+    ADD_HEADER(list, "ce_subject", output->event.subject);
+    ADD_HEADER(list, "content-type", "application/protobuf");
+    ADD_HEADER(list, "traceparent", output->event.traceparent);
+    return list;
 }
 
 /* ---- Dead letters ---- */
@@ -426,6 +639,7 @@ void outputs_dead_letter(
     snprintf(partition, sizeof partition, "%d", message->partition);
     snprintf(offset, sizeof offset, "%ld", message->offset);
     output->topic = OUTPUT_DEAD;
+    output->time = "";
     output->event.topic = output_topic_names[OUTPUT_DEAD];
     output->event.key = copy(outputs->arena, message->key, message->key_len);
     output->event.value = copy(outputs->arena, message->payload, message->len);

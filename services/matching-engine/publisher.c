@@ -139,13 +139,9 @@ void publisher_free(struct publisher *publisher)
 /* Blocks while librdkafka's queue is full: it drains to the broker inside the transaction. */
 static bool produce(struct publisher *publisher, const struct output *output, struct error *e)
 {
-    rd_kafka_headers_t *headers;
+    rd_kafka_headers_t *headers = output_headers(output);
     rd_kafka_resp_err_t code;
 
-    if (output->headers)
-        headers = rd_kafka_headers_copy(output->headers);
-    else if (!event_headers(&output->event, &headers, e))
-        return false;
     do {
         code = rd_kafka_producev(publisher->rk, RD_KAFKA_V_RKT(publisher->topics[output->topic]),
             RD_KAFKA_V_KEY(output->event.key.data, output->event.key.len),

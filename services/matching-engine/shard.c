@@ -51,6 +51,7 @@ struct shard {
     /* The thread's own. */
     struct engine *engine;
     struct outputs *outputs;
+    struct arena *scratch;
     struct publisher *publisher;
     int64_t next_offset;      /* the state includes all before it */
     int64_t committed_offset; /* what is before it was published by us or a predecessor */
@@ -119,6 +120,7 @@ static bool prepare(struct shard *shard, struct error *e)
         .orders_max = shard->options.orders_max,
         .pages_max = shard->options.pages_max,
         .markets_max = shard->options.markets_max,
+        .level3 = true,
         .drain = outputs_records,
         .context = shard->outputs,
     };
@@ -200,7 +202,7 @@ static void apply(struct shard *shard, const rd_kafka_message_t *message)
     outputs_set_muted(shard->outputs, message->offset < shard->committed_offset);
     if (event_parse(message, shard->options.topic, &event, &refused)) {
         outputs_begin_command(shard->outputs, event.traceparent);
-        if (commands_apply(shard->engine, &event, &refused)) {
+        if (commands_apply(shard->engine, shard->scratch, &event, &refused)) {
             engine_flush(shard->engine);
             return;
         }
@@ -432,6 +434,7 @@ bool shard_start(const struct shard_options *options, int32_t partition, struct 
     shard->options = *options;
     shard->partition = partition;
     shard->outputs = outputs_new();
+    shard->scratch = arena_new();
     shard->progress_us = monotonic_us();
     pthread_mutex_init(&shard->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -491,6 +494,7 @@ void shard_free(struct shard *shard)
         rd_kafka_queue_destroy(shard->queue);
     engine_free(shard->engine);
     outputs_free(shard->outputs);
+    arena_free(shard->scratch);
     pthread_cond_destroy(&shard->changed);
     pthread_mutex_destroy(&shard->lock);
     xfree(shard);

@@ -8,6 +8,10 @@
 
 enum {
     TEXT_LEN_MAX = 1024,
+    END = 0,   /* of a list */
+    ORDER = 1, /* bits of an order's first byte */
+    ORDER_VISIBLE = 1 << 1,
+    ORDER_MORE = 1 << 2,
     CRC_SLICES = 8,
 };
 
@@ -92,48 +96,102 @@ static void put_text(struct writer *w, const char *text)
     put_bytes(w, text, len);
 }
 
-static bool put_order(void *context, const struct engine_resting *order)
+static bool has_more(const struct engine_order_more *more)
 {
-    put_int(context, order->order_id, 8);
-    put_int(context, order->user_id, 8);
-    put_int(context, (uint64_t)order->price_ticks, 8);
-    put_int(context, (uint64_t)order->filled_lots, 8);
-    put_int(context, (uint64_t)order->remaining_lots, 8);
-    return true;
+    return more->stop_price_ticks != 0 || more->quote_minor != 0 || more->display_lots != 0 ||
+           more->expires_at_us != 0 || more->has_fees;
 }
 
-static bool count_orders(void *context, const struct engine_level_change *level)
+/* What shows of most orders. */
+static int64_t usually_visible(const struct engine_resting *order)
 {
-    *(uint64_t *)context += level->orders;
-    return true;
+    return order->waiting ? 0 : order->remaining_lots;
+}
+
+static bool put_order(void *context, const struct engine_resting *order)
+{
+    struct writer *w = context;
+    bool visible = order->visible_lots != usually_visible(order), more = has_more(&order->more);
+
+    put_int(w, ORDER | (visible ? ORDER_VISIBLE : 0u) | (more ? ORDER_MORE : 0u), 1);
+    put_int(w, order->order_id, 8);
+    put_int(w, order->user_id, 8);
+    put_int(w, (uint64_t)order->price_ticks, 8);
+    put_int(w, (uint64_t)order->filled_lots, 8);
+    put_int(w, (uint64_t)order->remaining_lots, 8);
+    put_int(w, order->quote_set, 2);
+    put_int(w, order->type, 1);
+    put_int(w, order->time_in_force, 1);
+    put_int(w, order->post_only, 1);
+    put_int(w, order->self_trade, 1);
+    if (visible)
+        put_int(w, (uint64_t)order->visible_lots, 8);
+    if (more) {
+        put_int(w, (uint64_t)order->more.stop_price_ticks, 8);
+        put_int(w, (uint64_t)order->more.quote_minor, 8);
+        put_int(w, (uint64_t)order->more.display_lots, 8);
+        put_int(w, (uint64_t)order->more.expires_at_us, 8);
+        put_int(w, order->more.maker_fee_ppm, 4);
+        put_int(w, order->more.taker_fee_ppm, 4);
+        put_int(w, order->more.has_fees, 1);
+    }
+    return !w->failed;
+}
+
+static bool put_killed(void *context, uint64_t user_id)
+{
+    struct writer *w = context;
+
+    put_int(w, 1, 1);
+    put_int(w, user_id, 8);
+    return !w->failed;
+}
+
+static void put_config(struct writer *w, const struct engine_market_config *config)
+{
+    put_text(w, config->symbol);
+    put_int(w, config->market_id, 4);
+    put_int(w, config->base_asset_id, 4);
+    put_int(w, config->quote_asset_id, 4);
+    put_int(w, (uint64_t)config->lot_minor, 8);
+    put_int(w, (uint64_t)config->notional_unit_minor, 8);
+    put_int(w, config->maker_fee_ppm, 4);
+    put_int(w, config->taker_fee_ppm, 4);
+    put_int(w, config->status, 1);
+    put_int(w, config->price_band_ppm, 4);
+    put_int(w, (uint64_t)config->min_price_ticks, 8);
+    put_int(w, (uint64_t)config->max_price_ticks, 8);
+    put_int(w, (uint64_t)config->price_step_ticks, 8);
+    put_int(w, (uint64_t)config->min_quantity_lots, 8);
+    put_int(w, (uint64_t)config->max_quantity_lots, 8);
+    put_int(w, (uint64_t)config->quantity_step_lots, 8);
+    put_int(w, (uint64_t)config->min_notional_minor, 8);
+    put_int(w, (uint64_t)config->max_notional_minor, 8);
 }
 
 static void put_market(struct writer *w, const struct engine *engine, uint16_t number)
 {
     const struct engine_market *market = engine_market_get(engine, number);
 
-    put_text(w, market->config.symbol);
-    put_int(w, market->config.market_id, 4);
-    put_int(w, market->config.base_asset_id, 4);
-    put_int(w, market->config.quote_asset_id, 4);
-    put_int(w, (uint64_t)market->config.lot_minor, 8);
-    put_int(w, (uint64_t)market->config.notional_unit_minor, 8);
-    put_int(w, market->config.maker_fee_ppm, 4);
-    put_int(w, market->config.taker_fee_ppm, 4);
-    put_int(w, market->config.status, 1);
+    put_config(w, &market->config);
     put_int(w, market->seq, 8);
     put_int(w, market->trade_id, 8);
     put_int(w, market->posting_seq, 8);
     put_int(w, market->book_seq, 8);
+    put_int(w, market->orders_seq, 8);
     put_int(w, (uint64_t)market->at_us, 8);
     put_int(w, (uint64_t)market->last_price_ticks, 8);
+    put_int(w, (uint64_t)market->reference_price_ticks, 8);
     for (enum engine_side side = ENGINE_BUY; side <= ENGINE_SELL; side++) {
-        uint64_t orders = 0;
-
-        engine_each_level(engine, number, side, count_orders, &orders);
-        put_int(w, orders, 8);
         engine_each_order(engine, number, side, put_order, w);
+        put_int(w, END, 1);
     }
+    for (enum engine_side side = ENGINE_BUY; side <= ENGINE_SELL; side++) {
+        engine_each_waiting(engine, number, side, put_order, w);
+        put_int(w, END, 1);
+    }
+    engine_each_killed(engine, number, put_killed, w);
+    put_int(w, END, 1);
 }
 
 bool snapshot_format_write(const struct snapshot_identity *identity, const struct engine *engine, int64_t next_offset,
@@ -234,7 +292,7 @@ static bool damaged(struct error *e, const char *what)
     return error_set(e, ERROR_INVALID, "damaged: %s", what);
 }
 
-static bool read_head(struct reader *r, struct error *e)
+static bool read_head(struct reader *r, uint32_t *ret_version, struct error *e)
 {
     struct crc_tables tables;
 
@@ -244,7 +302,8 @@ static bool read_head(struct reader *r, struct error *e)
 
     uint64_t version = get_int(r, 4), crc = get_int(r, 4), len = get_int(r, 8);
 
-    if (version != SNAPSHOT_VERSION)
+    *ret_version = (uint32_t)version;
+    if (version < SNAPSHOT_VERSION_OLDEST || version > SNAPSHOT_VERSION)
         return error_set(e, ERROR_INVALID, "format version %lu is not known here", version);
     if (len != (size_t)(r->end - r->at))
         return damaged(e, "its length is wrong");
@@ -281,7 +340,7 @@ static bool restored(enum engine_verdict verdict, struct error *e)
     return damaged(e, engine_verdict_text(verdict));
 }
 
-static bool read_orders(
+static bool read_orders_1(
     struct reader *r, struct engine *engine, uint16_t number, enum engine_side side, struct error *e)
 {
     for (uint64_t left = get_int(r, 8); left > 0; left--) {
@@ -297,7 +356,6 @@ static bool read_orders(
         };
 
         order.visible_lots = order.remaining_lots;
-
         if (r->bad)
             return damaged(e, "cut in its orders");
         if (!restored(engine_restore_order(engine, number, &order), e))
@@ -306,29 +364,107 @@ static bool read_orders(
     return true;
 }
 
-static bool read_market(struct reader *r, struct engine *engine, uint16_t number, struct error *e)
+static void read_order(struct reader *r, uint64_t bits, struct engine_resting *order)
+{
+    order->order_id = get_int(r, 8);
+    order->user_id = get_int(r, 8);
+    order->price_ticks = (int64_t)get_int(r, 8);
+    order->filled_lots = (int64_t)get_int(r, 8);
+    order->remaining_lots = (int64_t)get_int(r, 8);
+    order->quote_set = (uint16_t)get_int(r, 2);
+    order->type = (uint8_t)get_int(r, 1);
+    order->time_in_force = (uint8_t)get_int(r, 1);
+    order->post_only = (uint8_t)get_int(r, 1);
+    order->self_trade = (uint8_t)get_int(r, 1);
+    order->visible_lots = bits & ORDER_VISIBLE ? (int64_t)get_int(r, 8) : usually_visible(order);
+    if ((bits & ORDER_MORE) == 0)
+        return;
+    order->more.stop_price_ticks = (int64_t)get_int(r, 8);
+    order->more.quote_minor = (int64_t)get_int(r, 8);
+    order->more.display_lots = (int64_t)get_int(r, 8);
+    order->more.expires_at_us = (int64_t)get_int(r, 8);
+    order->more.maker_fee_ppm = (uint32_t)get_int(r, 4);
+    order->more.taker_fee_ppm = (uint32_t)get_int(r, 4);
+    order->more.has_fees = get_int(r, 1) != 0;
+}
+
+static bool read_orders(
+    struct reader *r, struct engine *engine, uint16_t number, enum engine_side side, bool waiting, struct error *e)
+{
+    for (uint64_t bits; (bits = get_int(r, 1)) != END;) {
+        struct engine_resting order = { .side = (uint8_t)side, .waiting = waiting };
+
+        if (bits & ~(uint64_t)(ORDER | ORDER_VISIBLE | ORDER_MORE))
+            return damaged(e, "not an order");
+        read_order(r, bits, &order);
+        if (r->bad)
+            return damaged(e, "cut in its orders");
+        if (!restored(engine_restore_order(engine, number, &order), e))
+            return false;
+    }
+    return !r->bad || damaged(e, "cut in its orders");
+}
+
+static bool read_killed(struct reader *r, struct engine *engine, uint16_t number, struct error *e)
+{
+    while (get_int(r, 1) != END) {
+        uint64_t user_id = get_int(r, 8);
+
+        if (r->bad)
+            return damaged(e, "cut in its killed users");
+        if (!restored(engine_restore_killed(engine, number, user_id), e))
+            return false;
+    }
+    return !r->bad || damaged(e, "cut in its killed users");
+}
+
+static void read_config(struct reader *r, uint32_t version, struct engine_market_config *config)
+{
+    get_text(r, config->symbol, sizeof config->symbol);
+    config->market_id = (uint32_t)get_int(r, 4);
+    config->base_asset_id = (uint32_t)get_int(r, 4);
+    config->quote_asset_id = (uint32_t)get_int(r, 4);
+    config->lot_minor = (int64_t)get_int(r, 8);
+    config->notional_unit_minor = (int64_t)get_int(r, 8);
+    config->maker_fee_ppm = (uint32_t)get_int(r, 4);
+    config->taker_fee_ppm = (uint32_t)get_int(r, 4);
+    config->status = (uint8_t)get_int(r, 1);
+    if (version == 1)
+        return;
+    config->price_band_ppm = (uint32_t)get_int(r, 4);
+    config->min_price_ticks = (int64_t)get_int(r, 8);
+    config->max_price_ticks = (int64_t)get_int(r, 8);
+    config->price_step_ticks = (int64_t)get_int(r, 8);
+    config->min_quantity_lots = (int64_t)get_int(r, 8);
+    config->max_quantity_lots = (int64_t)get_int(r, 8);
+    config->quantity_step_lots = (int64_t)get_int(r, 8);
+    config->min_notional_minor = (int64_t)get_int(r, 8);
+    config->max_notional_minor = (int64_t)get_int(r, 8);
+}
+
+static bool read_market(struct reader *r, uint32_t version, struct engine *engine, uint16_t number, struct error *e)
 {
     struct engine_market market = { 0 };
 
-    get_text(r, market.config.symbol, sizeof market.config.symbol);
-    market.config.market_id = (uint32_t)get_int(r, 4);
-    market.config.base_asset_id = (uint32_t)get_int(r, 4);
-    market.config.quote_asset_id = (uint32_t)get_int(r, 4);
-    market.config.lot_minor = (int64_t)get_int(r, 8);
-    market.config.notional_unit_minor = (int64_t)get_int(r, 8);
-    market.config.maker_fee_ppm = (uint32_t)get_int(r, 4);
-    market.config.taker_fee_ppm = (uint32_t)get_int(r, 4);
-    market.config.status = (uint8_t)get_int(r, 1);
+    read_config(r, version, &market.config);
     market.seq = get_int(r, 8);
     market.trade_id = get_int(r, 8);
     market.posting_seq = get_int(r, 8);
     market.book_seq = get_int(r, 8);
+    market.orders_seq = version == 1 ? 0 : get_int(r, 8);
     market.at_us = (int64_t)get_int(r, 8);
     market.last_price_ticks = (int64_t)get_int(r, 8);
+    market.reference_price_ticks = version == 1 ? 0 : (int64_t)get_int(r, 8);
     if (r->bad)
         return damaged(e, "cut in a market");
-    return restored(engine_restore_market(engine, &market), e) && read_orders(r, engine, number, ENGINE_BUY, e) &&
-           read_orders(r, engine, number, ENGINE_SELL, e);
+    if (!restored(engine_restore_market(engine, &market), e))
+        return false;
+    if (version == 1)
+        return read_orders_1(r, engine, number, ENGINE_BUY, e) && read_orders_1(r, engine, number, ENGINE_SELL, e);
+    return read_orders(r, engine, number, ENGINE_BUY, false, e) &&
+           read_orders(r, engine, number, ENGINE_SELL, false, e) &&
+           read_orders(r, engine, number, ENGINE_BUY, true, e) &&
+           read_orders(r, engine, number, ENGINE_SELL, true, e) && read_killed(r, engine, number, e);
 }
 
 bool snapshot_decode(const struct snapshot_identity *identity, struct bytes data, struct engine *engine,
@@ -336,7 +472,9 @@ bool snapshot_decode(const struct snapshot_identity *identity, struct bytes data
 {
     struct reader r = { .at = data.data, .end = (const unsigned char *)data.data + data.len };
 
-    if (!read_head(&r, e) || !read_identity(&r, identity, e))
+    uint32_t version;
+
+    if (!read_head(&r, &version, e) || !read_identity(&r, identity, e))
         return false;
 
     int64_t next_offset = (int64_t)get_int(&r, 8);
@@ -345,7 +483,7 @@ bool snapshot_decode(const struct snapshot_identity *identity, struct bytes data
     if (r.bad || next_offset < 0)
         return damaged(e, "no offset");
     for (uint16_t number = 0; number < markets; number++)
-        if (!read_market(&r, engine, number, e))
+        if (!read_market(&r, version, engine, number, e))
             return false;
     if (r.at != r.end)
         return damaged(e, "bytes are left over");

@@ -46,6 +46,10 @@ EB_API MUST_CHECK bool event_parse(
 EB_API MUST_CHECK bool event_decode(const struct event *event, const ProtobufCMessageDescriptor *descriptor,
     ProtobufCMessage **ret_message, struct error *e);
 
+/* The same in the arena's memory, without malloc: the message lives until arena_clear() and is not freed by itself. */
+EB_API MUST_CHECK bool event_decode_in(struct arena *arena, const struct event *event,
+    const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret_message, struct error *e);
+
 /* RFC 3339 with microseconds, UTC. */
 enum { EVENT_TIME_MAX = 32 };
 EB_API void event_time_format(int64_t time_us, char ret_text[EVENT_TIME_MAX]);

@@ -118,7 +118,7 @@ Test(engine_process, gives_exactly_these_outputs_for_these_orders)
     } cases[] = {
         { "trades.v1",
             "BTC-USD-trades-1 BTC-USD {\"at_us\":\"1700000000000014\",\"maker_order_id\":\"1\",\"price_ticks\":\"100\","
-            "\"quantity_lots\":\"1000\",\"seq\":\"3\",\"symbol\":\"BTC-USD\",\"taker_order_id\":\"2\","
+            "\"quantity_lots\":\"1000\",\"seq\":\"4\",\"symbol\":\"BTC-USD\",\"taker_order_id\":\"2\","
             "\"taker_side\":\"SIDE_BUY\",\"trade_id\":\"1\"}\n" },
         { "ledger.postings.v1",
             "BTC-USD-postings-1 BTC-USD {\"at_us\":\"1700000000000014\",\"posting_seq\":\"1\","
@@ -131,25 +131,38 @@ Test(engine_process, gives_exactly_these_outputs_for_these_orders)
             "\"owner_id\":\"7\"},{\"asset_id\":2,\"available_delta_minor\":\"200\",\"held_delta_minor\":\"0\","
             "\"kind\":\"ACCOUNT_KIND_FEES\",\"owner_id\":\"0\"},{\"asset_id\":1,\"available_delta_minor\":\"100\","
             "\"held_delta_minor\":\"0\",\"kind\":\"ACCOUNT_KIND_FEES\",\"owner_id\":\"0\"}],"
-            "\"maker_fee_minor\":\"100\",\"maker_order_id\":\"1\",\"orders\":[{\"filled_lots\":\"1000\","
-            "\"order_id\":\"1\",\"reason\":\"CANCEL_REASON_UNSPECIFIED\",\"remaining_lots\":\"0\","
-            "\"status\":\"ORDER_STATUS_FILLED\",\"user_id\":\"7\"},{\"filled_lots\":\"1000\",\"order_id\":\"2\","
-            "\"reason\":\"CANCEL_REASON_UNSPECIFIED\",\"remaining_lots\":\"500\","
+            "\"maker_fee_minor\":\"100\",\"maker_order_id\":\"1\",\"orders\":[{\"amend_id\":\"0\",\"filled_lots\":"
+            "\"1000\","
+            "\"order_id\":\"1\",\"price_ticks\":\"0\",\"quantity_lots\":\"0\",\"reason\":\"CANCEL_REASON_UNSPECIFIED\","
+            "\"remaining_lots\":\"0\","
+            "\"status\":\"ORDER_STATUS_FILLED\",\"user_id\":\"7\"},{\"amend_id\":\"0\",\"filled_lots\":\"1000\","
+            "\"order_id\":\"2\","
+            "\"price_ticks\":\"0\",\"quantity_lots\":\"0\",\"reason\":\"CANCEL_REASON_UNSPECIFIED\",\"remaining_lots\":"
+            "\"500\","
             "\"status\":\"ORDER_STATUS_PARTIALLY_FILLED\",\"user_id\":\"8\"}],\"price_ticks\":\"100\","
             "\"quantity_lots\":\"1000\",\"taker_fee_minor\":\"200\",\"taker_order_id\":\"2\","
             "\"taker_side\":\"SIDE_BUY\",\"trade_id\":\"1\"},{\"legs\":[{\"asset_id\":1,"
             "\"available_delta_minor\":\"51500\",\"held_delta_minor\":\"-51500\",\"kind\":\"ACCOUNT_KIND_USER\","
             "\"owner_id\":\"8\"}],\"maker_fee_minor\":\"0\",\"maker_order_id\":\"0\","
-            "\"orders\":[{\"filled_lots\":\"1000\",\"order_id\":\"2\",\"reason\":\"CANCEL_REASON_IOC_REMAINDER\","
+            "\"orders\":[{\"amend_id\":\"0\",\"filled_lots\":\"1000\",\"order_id\":\"2\",\"price_ticks\":\"0\","
+            "\"quantity_lots\":\"0\",\"reason\":\"CANCEL_REASON_IOC_REMAINDER\","
             "\"remaining_lots\":\"500\",\"status\":\"ORDER_STATUS_CANCELLED\",\"user_id\":\"8\"}],"
             "\"price_ticks\":\"0\",\"quantity_lots\":\"0\",\"taker_fee_minor\":\"0\",\"taker_order_id\":\"0\","
-            "\"taker_side\":\"SIDE_UNSPECIFIED\",\"trade_id\":\"0\"}],\"seq\":\"7\",\"symbol\":\"BTC-USD\"}\n" },
+            "\"taker_side\":\"SIDE_UNSPECIFIED\",\"trade_id\":\"0\"}],\"seq\":\"8\",\"symbol\":\"BTC-USD\"}\n" },
+        { "market.orders.v1",
+            "BTC-USD-orders-1 BTC-USD {\"at_us\":\"1700000000000007\",\"changes\":[{\"order_id\":\"1\","
+            "\"price_ticks\":\"100\",\"quantity_lots\":\"1000\",\"requeued\":true,\"side\":\"SIDE_SELL\"}],"
+            "\"orders_seq\":\"1\",\"seq\":\"3\",\"symbol\":\"BTC-USD\"}\n"
+            "BTC-USD-orders-2 BTC-USD {\"at_us\":\"1700000000000014\",\"changes\":[{\"order_id\":\"1\","
+            "\"price_ticks\":\"100\",\"quantity_lots\":\"0\",\"requeued\":false,\"side\":\"SIDE_SELL\"}],"
+            "\"orders_seq\":\"2\",\"seq\":\"10\",\"symbol\":\"BTC-USD\"}\n" },
         { "market.book.v1",
             "BTC-USD-book-1 BTC-USD {\"at_us\":\"1700000000000007\",\"book_seq\":\"1\",\"changes\":[{\"orders\":1,"
-            "\"price_ticks\":\"100\",\"quantity_lots\":\"1000\",\"side\":\"SIDE_SELL\"}],\"seq\":\"2\","
+            "\"price_ticks\":\"100\",\"quantity_lots\":\"1000\",\"side\":\"SIDE_SELL\"}],\"checksum\":2583205176,"
+            "\"seq\":\"2\","
             "\"symbol\":\"BTC-USD\"}\n"
             "BTC-USD-book-2 BTC-USD {\"at_us\":\"1700000000000014\",\"book_seq\":\"2\",\"changes\":[{\"orders\":0,"
-            "\"price_ticks\":\"100\",\"quantity_lots\":\"0\",\"side\":\"SIDE_SELL\"}],\"seq\":\"8\","
+            "\"price_ticks\":\"100\",\"quantity_lots\":\"0\",\"side\":\"SIDE_SELL\"}],\"checksum\":0,\"seq\":\"9\","
             "\"symbol\":\"BTC-USD\"}\n" },
     };
 
@@ -158,8 +171,8 @@ Test(engine_process, gives_exactly_these_outputs_for_these_orders)
 
         cr_assert_str_eq(records, cases[i].records);
     }
-    /* Opened and book; trade, two fills, cancelled remainder, postings and book; the refused cancel. */
-    cr_assert(flow_check_outputs(bench.flow) == 9);
+    /* Opened, book, orders; trade, two fills, cancelled remainder, postings, book, orders; the refused cancel. */
+    cr_assert(flow_check_outputs(bench.flow) == 11);
     engine_release(&engine);
 }
 
@@ -186,7 +199,7 @@ Test(engine_process, serves_the_committed_book_with_its_sequence)
     cr_assert(json_unpack(book, "{s:s, s:[{s:s, s:s}]}", "seq", &seq, "asks", "price_ticks", &price, "quantity_lots",
                   &lots) == 0,
         "%s", body);
-    cr_assert_str_eq(seq, "9");
+    cr_assert_str_eq(seq, "12");
     cr_assert_str_eq(price, "100");
     cr_assert_str_eq(lots, "600");
     json_decref(book);
@@ -354,7 +367,7 @@ Test(engine_process, puts_poison_aside_and_goes_on)
     feed_all(&bench);
     engine_start_healthy(&engine, &bench);
     flow_wait_drained(bench.flow, DRAIN_TIMEOUT_MS);
-    cr_assert(flow_check_outputs(bench.flow) == 2, "the good order opened and changed the book");
+    cr_assert(flow_check_outputs(bench.flow) == 3, "the good order opened and changed the book");
 
     CLEANUP(xfree) char *dead = flow_read_headers(bench.flow, "orders.accepted.v1.matching-engine.dead");
     static const char *const parts[] = { "ce_id=trade-ledger-2 ", "ce_id=trade-ledger-3 ", "ce_id=trade-ledger-4 ",

@@ -404,7 +404,8 @@ static struct lines expected_outputs(const struct flow *flow)
     CLEANUP(outputs_free) struct outputs *outputs = outputs_new();
     CLEANUP(engine_free)
     struct engine *engine = engine_new(&(struct engine_options){
-        .orders_max = 100000, .markets_max = 16, .drain = outputs_records, .context = outputs });
+        .orders_max = 100000, .markets_max = 16, .level3 = true, .drain = outputs_records, .context = outputs });
+    CLEANUP(arena_free) struct arena *scratch = arena_new();
     struct lines lines = { 0 };
 
     outputs_set_engine(outputs, engine);
@@ -412,7 +413,7 @@ static struct lines expected_outputs(const struct flow *flow)
         struct error refused = { 0 };
 
         outputs_begin_command(outputs, flow->commands[i].traceparent);
-        if (commands_apply(engine, &flow->commands[i], &refused))
+        if (commands_apply(engine, scratch, &flow->commands[i], &refused))
             engine_flush(engine);
     }
     for (size_t i = 0; i < outputs_count(outputs); i++) {

@@ -63,6 +63,19 @@ static struct engine *engine_with_orders(uint64_t orders)
     return engine;
 }
 
+static void read_data(const char *name, char **ret_data, size_t *ret_size)
+{
+    CLEANUP(xfree) char *path = xasprintf("%s/%s", DATA_DIRECTORY, name);
+    int fd = open(path, O_RDONLY);
+    struct stat status;
+
+    cr_assert(fd >= 0 && fstat(fd, &status) == 0, "%s", path);
+    *ret_size = (size_t)status.st_size;
+    *ret_data = xmalloc(*ret_size);
+    cr_assert(read(fd, *ret_data, *ret_size) == status.st_size);
+    close(fd);
+}
+
 Test(snapshot, gives_back_the_same_state_and_the_same_bytes)
 {
     CLEANUP(engine_free) struct engine *before = engine_with_orders(500);
@@ -81,6 +94,42 @@ Test(snapshot, gives_back_the_same_state_and_the_same_bytes)
     cr_assert(engine_market_get(after, 0)->trade_id == engine_market_get(before, 0)->trade_id);
     snapshot_encode(&identity, after, 77, &again, &again_size);
     cr_assert(size == again_size && memcmp(data, again, size) == 0);
+}
+
+/* data/version-1.snapshot: written by the code of that version, with these 200 orders. */
+Test(snapshot, of_an_old_format_is_read)
+{
+    CLEANUP(engine_free) struct engine *loaded = engine_new(&options);
+    CLEANUP(engine_free) struct engine *same = engine_with_orders(200);
+    CLEANUP(xfree) char *old = NULL;
+    CLEANUP(xfree) char *new = NULL;
+    CLEANUP(xfree) char *expected = NULL;
+    size_t old_size, new_size, expected_size;
+    int64_t offset;
+    struct error e = { 0 };
+
+    read_data("version-1.snapshot", &old, &old_size);
+    cr_assert(snapshot_decode(&identity, (struct bytes){ old, old_size }, loaded, &offset, &e), "%s", e.message);
+    cr_assert(offset == 77 && engine_orders_count(loaded) == 200);
+    engine_check(loaded);
+    snapshot_encode(&identity, loaded, 77, &new, &new_size);
+    snapshot_encode(&identity, same, 77, &expected, &expected_size);
+    cr_assert(new_size == expected_size && memcmp(new, expected, new_size) == 0);
+}
+
+Test(snapshot, of_a_later_format_is_refused)
+{
+    CLEANUP(engine_free) struct engine *engine = engine_with_orders(4);
+    CLEANUP(engine_free) struct engine *other = engine_new(&options);
+    CLEANUP(xfree) char *data = NULL;
+    size_t size;
+    int64_t offset;
+    struct error e = { 0 };
+
+    snapshot_encode(&identity, engine, 77, &data, &size);
+    data[8] = (char)(data[8] + 1);
+    cr_assert(!snapshot_decode(&identity, (struct bytes){ data, size }, other, &offset, &e));
+    cr_assert(e.kind == ERROR_INVALID && strstr(e.message, "version"), "%s", e.message);
 }
 
 Test(snapshot, is_refused_when_any_bit_is_wrong_or_any_byte_missing)
