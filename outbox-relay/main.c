@@ -37,6 +37,7 @@ static struct relay_options relay_options_of(
         .lease_stale_us = settings->lease_ms * 1000,
         .cleanup = settings->cleanup,
         .cleanup_delay_us = settings->cleanup_delay_s * 1000000,
+        .idempotent = source->guarantee == 1,
         .park = settings->on_refusal == 0,
         .reset = source->reset,
         .stopping = stopping,

@@ -137,6 +137,10 @@ void position_copy(const struct position *from, struct position *to)
     to->timeline = from->timeline;
     to->commit_lsn = from->commit_lsn;
     to->commit_index = from->commit_index;
+    to->redrive = from->redrive;
+    to->redrive_place = from->redrive_place;
+    to->replay = from->replay;
+    to->replay_id = from->replay_id;
 }
 
 void position_begin_round(struct position *position, struct snapshot *now)
@@ -172,6 +176,10 @@ void position_encode(
     message.timeline = position->timeline;
     message.commit_lsn = position->commit_lsn;
     message.commit_index = position->commit_index;
+    message.redrive = position->redrive;
+    message.redrive_place = position->redrive_place;
+    message.replay = position->replay;
+    message.replay_id = position->replay_id;
     message.at_us = at_us;
 
     *ret_len = penstock__bus__v1__outbox_position__get_packed_size(&message);
@@ -206,6 +214,10 @@ bool position_decode(struct bytes data, const char *source, struct position *ret
     position.timeline = message->timeline;
     position.commit_lsn = message->commit_lsn;
     position.commit_index = message->commit_index;
+    position.redrive = message->redrive;
+    position.redrive_place = message->redrive_place;
+    position.replay = message->replay;
+    position.replay_id = message->replay_id;
     *ret_position = position;
     return true;
 }

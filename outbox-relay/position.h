@@ -40,6 +40,10 @@ struct position {
     uint32_t timeline;          /* 0: not known yet */
     uint64_t commit_lsn;        /* wal mode; 0: nothing read yet */
     uint64_t commit_index;
+    /* The last request for parked rows to be published, and for published ones to be repeated, and how far it has come:
+     * up to which place in outbox_parked, up to which outbox id (UINT64_MAX: done). */
+    uint64_t redrive, redrive_place;
+    uint64_t replay, replay_id;
 };
 
 void position_init(struct position *ret_position); /* nothing published */

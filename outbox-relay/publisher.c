@@ -16,6 +16,7 @@ enum {
     TIME_MAX = 40,
     NAME_MAX_BYTES = 160,
     ID_MAX = 200,
+    SEQUENCE_DIGITS = 20, /* with leading zeros: as text they are in order too, as the CloudEvents extension wants it */
 };
 
 struct publisher_topic {
@@ -25,6 +26,7 @@ struct publisher_topic {
 
 struct publisher {
     rd_kafka_t *producer;
+    const struct publisher_options *options;
     const struct kafka_options *kafka;
     const char *source, *content_type;
     char ce_source[NAME_MAX_BYTES];
@@ -34,6 +36,7 @@ struct publisher {
     struct publisher_topic topics[PUBLISHER_TOPICS_MAX];
     size_t topic_count, topic_last; /* topic_last: the one used last, tried first */
     size_t rows;                    /* in the open transaction */
+    bool idempotent;                /* without transactions */
     bool open, broken, fenced;
     int64_t opened_us, committed_us; /* monotonic */
     rd_kafka_resp_err_t failed;      /* the first delivery that failed in this transaction */
@@ -108,10 +111,14 @@ static bool publisher_conf(
     snprintf(messages, sizeof messages, "%d", QUEUE_MESSAGES_MAX);
     snprintf(timeout, sizeof timeout, "%" PRId64, options->transaction_timeout_ms);
     snprintf(propagation, sizeof propagation, "%d", TOPIC_PROPAGATION_MS);
-    const char *const settings[][2] = { { "transactional.id", id }, { "transaction.timeout.ms", timeout },
-        { "message.timeout.ms", timeout }, { "partitioner", "murmur2_random" }, { "linger.ms", "10" },
-        { "compression.codec", options->compression }, { "queue.buffering.max.kbytes", kbytes },
-        { "queue.buffering.max.messages", messages }, { "message.max.bytes", "16777216" }, { "batch.size", "1000000" },
+    const bool idempotent = publisher->idempotent;
+    const char *const settings[][2] = { { idempotent ? "enable.idempotence" : "transactional.id",
+                                            idempotent ? "true" : id },
+        { idempotent ? "enable.gapless.guarantee" : "transaction.timeout.ms", idempotent ? "false" : timeout },
+        { "message.timeout.ms", timeout }, { "partitioner", "murmur2_random" },
+        { "linger.ms", idempotent ? "0" : "10" }, { "compression.codec", options->compression },
+        { "queue.buffering.max.kbytes", kbytes }, { "queue.buffering.max.messages", messages },
+        { "message.max.bytes", "16777216" }, { "batch.size", "1000000" },
         { "topic.metadata.propagation.max.ms", propagation }, { "socket.nagle.disable", "true" },
         { "reconnect.backoff.max.ms", "1000" } };
 
@@ -129,33 +136,54 @@ static bool publisher_conf(
     return true;
 }
 
-bool publisher_open(const struct publisher_options *options, struct publisher **ret_publisher, struct error *e)
+/* A producer as the mode wants it. */
+static bool publisher_connect(struct publisher *publisher, struct error *e)
 {
-    CLEANUP(publisher_free) struct publisher *publisher = xcalloc(1, sizeof *publisher);
     rd_kafka_conf_t *conf = NULL;
     char why[256];
 
+    if (!publisher_conf(publisher->options, publisher, &conf, e))
+        return false;
+    publisher->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    if (publisher->producer)
+        return true;
+    rd_kafka_conf_destroy(conf);
+    return error_set(e, ERROR_FATAL, "cannot make a producer: %.150s", why);
+}
+
+static void publisher_disconnect(struct publisher *publisher)
+{
+    for (size_t i = 0; i < publisher->topic_count; i++) {
+        xfree(publisher->topics[i].name);
+        rd_kafka_topic_destroy(publisher->topics[i].handle);
+    }
+    publisher->topic_count = 0;
+    position_topic_release(&publisher->positions);
+    if (!publisher->producer)
+        return;
+    rd_kafka_purge(publisher->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_destroy(publisher->producer);
+    publisher->producer = NULL;
+}
+
+bool publisher_open(const struct publisher_options *options, struct publisher **ret_publisher, struct error *e)
+{
+    CLEANUP(publisher_free) struct publisher *publisher = xcalloc(1, sizeof *publisher);
+    const struct mapping *mapping = options->mapping;
+
+    publisher->options = options;
     publisher->kafka = options->kafka;
     publisher->source = options->source;
     publisher->pause_us = options->pause_us;
     publisher->time_second = -1;
     publisher->content_type = "application/protobuf";
-    if (*options->mapping->ce_source)
-        snprintf(publisher->ce_source, sizeof publisher->ce_source, "%s", options->mapping->ce_source);
-    else
-        snprintf(publisher->ce_source, sizeof publisher->ce_source, "/penstock/%s", options->source);
-    if (*options->mapping->id_format)
-        snprintf(publisher->id_format, sizeof publisher->id_format, "%s", options->mapping->id_format);
-    else
-        snprintf(publisher->id_format, sizeof publisher->id_format, "%s-{}", options->source);
+    snprintf(publisher->ce_source, sizeof publisher->ce_source, "%s%s", *mapping->ce_source ? "" : "/penstock/",
+        *mapping->ce_source ? mapping->ce_source : options->source);
+    snprintf(publisher->id_format, sizeof publisher->id_format, "%s%s",
+        *mapping->id_format ? mapping->id_format : options->source, *mapping->id_format ? "" : "-{}");
 
-    if (!publisher_conf(options, publisher, &conf, e))
+    if (!publisher_connect(publisher, e))
         return false;
-    publisher->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (!publisher->producer) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(e, ERROR_FATAL, "cannot make a producer: %.150s", why);
-    }
     rd_kafka_error_t *error = rd_kafka_init_transactions(publisher->producer, INIT_TIMEOUT_MS);
     if (error)
         return kafka_error_take(error, "init_transactions", e);
@@ -165,19 +193,18 @@ bool publisher_open(const struct publisher_options *options, struct publisher **
     return true;
 }
 
+bool publisher_leave_transactions(struct publisher *publisher, struct error *e)
+{
+    publisher_disconnect(publisher);
+    publisher->idempotent = true;
+    return publisher_connect(publisher, e);
+}
+
 void publisher_free(struct publisher *publisher)
 {
     if (!publisher)
         return;
-    for (size_t i = 0; i < publisher->topic_count; i++) {
-        xfree(publisher->topics[i].name);
-        rd_kafka_topic_destroy(publisher->topics[i].handle);
-    }
-    position_topic_release(&publisher->positions);
-    if (publisher->producer) {
-        rd_kafka_purge(publisher->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        rd_kafka_destroy(publisher->producer);
-    }
+    publisher_disconnect(publisher);
     xfree(publisher);
 }
 
@@ -201,9 +228,9 @@ static bool publisher_begin(struct publisher *publisher, struct error *e)
 
     if (publisher->broken)
         return error_set(e, ERROR_FATAL, "the producer is broken");
-    if (publisher->committed_us > 0 && wait_us > 0)
+    if (publisher->committed_us > 0 && wait_us > 0 && !publisher->idempotent)
         nanosleep(&(struct timespec){ .tv_nsec = wait_us * 1000 }, NULL);
-    error = rd_kafka_begin_transaction(publisher->producer);
+    error = publisher->idempotent ? NULL : rd_kafka_begin_transaction(publisher->producer);
     if (error) {
         publisher->broken = true;
         return kafka_error_take(error, "begin_transaction", e);
@@ -221,8 +248,15 @@ void publisher_abort(struct publisher *publisher)
 {
     int64_t deadline_us = monotonic_us() + (int64_t)SETTLE_TIMEOUT_MS * 1000;
     rd_kafka_error_t *error = NULL;
-    bool again = publisher->open && !publisher->broken;
+    bool again = publisher->open && !publisher->broken && !publisher->idempotent;
 
+    if (publisher->open &&
+        publisher->idempotent) { /* a new producer: what the old one still has is dropped by readers */
+        struct error e = { 0 };
+
+        publisher_disconnect(publisher);
+        publisher->broken = !publisher_connect(publisher, &e);
+    }
     while (again) {
         error = rd_kafka_abort_transaction(publisher->producer, STEP_TIMEOUT_MS);
         again = error && rd_kafka_error_is_retriable(error) && monotonic_us() < deadline_us;
@@ -247,7 +281,7 @@ static bool publisher_fail(struct publisher *publisher, rd_kafka_resp_err_t code
     char why[128];
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(publisher->producer, why, sizeof why);
 
-    if (fatal) {
+    if (fatal && !publisher->idempotent) {
         publisher->broken = true;
         publisher->fenced = is_fencing(fatal);
         publisher->open = false;
@@ -333,6 +367,16 @@ static rd_kafka_headers_t *publisher_headers(struct publisher *publisher, const 
     rd_kafka_header_add(headers, "content-type", 12, publisher->content_type, -1);
     if (*row->traceparent)
         rd_kafka_header_add(headers, "traceparent", 11, row->traceparent, -1);
+    if (publisher->idempotent) {
+        char sequence[SEQUENCE_DIGITS + 1];
+
+        snprintf(sequence, sizeof sequence, "%0*" PRIu64, SEQUENCE_DIGITS, row->seq);
+        rd_kafka_header_add(headers, "ce_sequence", 11, sequence, SEQUENCE_DIGITS);
+    }
+    if (row->replay) {
+        snprintf(number, sizeof number, "%" PRIu64, row->replay);
+        rd_kafka_header_add(headers, "ce_replay", 9, number, -1);
+    }
     for (size_t i = 0; i + 1 < row->header_count; i += 2)
         rd_kafka_header_add(headers, row->headers[i].data, (ssize_t)row->headers[i].len, row->headers[i + 1].data,
             (ssize_t)row->headers[i + 1].len);
@@ -424,10 +468,22 @@ static bool publisher_settle(struct publisher *publisher, struct error *e)
     }
 }
 
+/* In idempotent mode: the brokers have all rows. */
+static bool publisher_settle_rows(struct publisher *publisher, struct error *e)
+{
+    if (!publisher_flush(publisher, e))
+        return false;
+    publisher->open = false;
+    publisher->rows = 0;
+    return true;
+}
+
 bool publisher_commit(struct publisher *publisher, const struct position *position, struct error *e)
 {
     rd_kafka_resp_err_t code;
 
+    if (publisher->idempotent)
+        return publisher_settle_rows(publisher, e);
     if (!publisher->open && !publisher_begin(publisher, e))
         return false;
     while ((code = position_topic_store(&publisher->positions, position)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&

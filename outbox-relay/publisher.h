@@ -1,6 +1,10 @@
 /* publisher.h -- one source's way into Kafka: a transactional producer, and the source's position stored in the same
  * Kafka transaction as the rows it covers. One thread.
  *
+ * Idempotent mode (publisher_leave_transactions()): a producer without transactions; rows carry ce_sequence, by which
+ * readers drop what they have seen, and the position is the caller's to store. What is said of a transaction below is
+ * then true of what was added since the last commit, except that rows are visible at once.
+ *
  * Life: publisher_open() fences whoever published this source before; only then publisher_load_position() says where to
  * go on. Then publisher_add() …, publisher_commit() … .
  *
@@ -45,6 +49,9 @@ DEFINE_CLEANUP(struct publisher *, publisher_free)
  * Errors: TRANSIENT (also while another source's open transaction hides the end of the topic), FATAL. */
 MUST_CHECK bool publisher_load_position(
     struct publisher *publisher, uint32_t timeout_ms, bool *ret_found, struct position *ret_position, struct error *e);
+
+/* From now on in idempotent mode; after the position is loaded and before the first row. Errors: FATAL. */
+MUST_CHECK bool publisher_leave_transactions(struct publisher *publisher, struct error *e);
 
 void publisher_set_content_type(struct publisher *publisher, const char *content_type); /* must outlive it */
 

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "parking.h"
+#include "rerun.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@ enum {
     CLOSE_IN_ROWS = 1000,
     NAME_MAX_BYTES = 512,
     LABELS_MAX = 160,
+    STORE_EVERY_US = 1000000, /* idempotent mode: an idle source's position is stored after this */
 };
 
 struct relay {
@@ -43,13 +45,22 @@ struct session {
     struct publisher *publisher;
     struct source *source;
     struct parking *parking;
+    struct rerun *rerun; /* NULL while nothing is asked for */
+    struct publisher_options publisher_options;
+    struct source_options source_options;
+    struct pg *store; /* idempotent mode: where the position goes */
+    struct pg_options store_options;
+    struct control_sql control_sql;
+    struct control done; /* requests that were seen to */
+    char name[NAME_MAX_BYTES];
     bool *parked;           /* of the page: which rows are not to be published */
     size_t passed_rows;     /* published or parked since the last commit */
     int64_t page_limit;     /* 0: none; else closing in on a row that Kafka refuses */
     uint64_t refused_id;    /* that row, or one before it */
     uint64_t deleted_rows;  /* as counted into the metric */
-    struct position stored; /* in the database: of a time in idempotent mode */
+    struct position stored; /* in the database; of a time in idempotent mode */
     bool stored_found;
+    int64_t stored_us, resumed_us; /* monotonic; now_us() */
 };
 
 static void session_release(struct session *session)
@@ -57,6 +68,9 @@ static void session_release(struct session *session)
     publisher_free(session->publisher);
     source_free(session->source);
     parking_free(session->parking);
+    rerun_free(session->rerun);
+    pg_free(session->store);
+    control_sql_release(&session->control_sql);
     xfree(session->parked);
     position_release(&session->stored);
     lease_free(session->lease); /* last: until here nobody else should begin */
@@ -64,7 +78,7 @@ static void session_release(struct session *session)
 
 const char *relay_state_name(enum relay_state state)
 {
-    static const char *const names[] = { "standby", "starting", "active", "backing off" };
+    static const char *const names[] = { "standby", "starting", "active", "paused", "backing off" };
 
     return names[state];
 }
@@ -193,9 +207,8 @@ static bool relay_take_lease(struct relay *relay, struct session *session, struc
 {
     const struct relay_options *options = relay->options;
     const char *prefix = options->kafka->topic_prefix ? options->kafka->topic_prefix : "";
-    char name[NAME_MAX_BYTES];
     const struct lease_options lease = { .dsn = options->dsn,
-        .name = name,
+        .name = session->name,
         .setting = options->setting,
         .mapping = options->mapping,
         .stale_us = options->lease_stale_us,
@@ -203,7 +216,7 @@ static bool relay_take_lease(struct relay *relay, struct session *session, struc
         .cleanup_delay_us = options->cleanup_delay_us };
     bool held = false, taken_over;
 
-    snprintf(name, sizeof name, "%s%s", prefix, options->source);
+    snprintf(session->name, sizeof session->name, "%s%s", prefix, options->source);
     if (!lease_open(&lease, &session->lease, e))
         return false;
     while (!relay_stopping(relay)) {
@@ -220,37 +233,61 @@ static bool relay_take_lease(struct relay *relay, struct session *session, struc
     return true;
 }
 
-static bool relay_open_publisher(struct relay *relay, struct session *session, struct error *e)
+/* Kafka has a position, or the database has one of a time in idempotent mode, or both: the one that is further. On a
+ * tie the database's: it may have begun a round. */
+static bool relay_load_position(struct relay *relay, struct session *session, struct error *e)
 {
-    const struct relay_options *options = relay->options;
-    const struct publisher_options publisher = { .kafka = options->kafka,
-        .source = options->source,
-        .mapping = options->mapping,
-        .compression = options->compression,
-        .queue_kbytes_max = options->queue_kbytes_max,
-        .transaction_timeout_ms = options->transaction_timeout_ms,
-        .pause_us = options->pause_us };
     struct position stored;
     bool found;
 
-    if (!publisher_open(&publisher, &session->publisher, e) ||
-        !publisher_load_position(session->publisher, LOAD_TIMEOUT_MS, &found, &stored, e))
+    if (!publisher_load_position(session->publisher, LOAD_TIMEOUT_MS, &found, &stored, e))
         return false;
     position_release(&relay->committed);
     if (found)
         relay->committed = stored;
     else
         position_init(&relay->committed);
+    if (session->stored_found && session->stored.published_rows >= relay->committed.published_rows) {
+        position_copy(&session->stored, &relay->committed);
+        found = true;
+    }
     log_info("source %s: %s position: before %.40s, now %.40s, last id %" PRIu64 ", %" PRIu64 " rows published so far",
         relay->source_name, found ? "stored" : "no stored", relay->committed.before.text, relay->committed.now.text,
         relay->committed.last_id, relay->committed.published_rows);
     return true;
 }
 
+static bool relay_open_publisher(struct relay *relay, struct session *session, struct error *e)
+{
+    const struct relay_options *options = relay->options;
+
+    session->publisher_options = (struct publisher_options){ .kafka = options->kafka,
+        .source = options->source,
+        .mapping = options->mapping,
+        .compression = options->compression,
+        .queue_kbytes_max = options->queue_kbytes_max,
+        .transaction_timeout_ms = options->transaction_timeout_ms,
+        .pause_us = options->pause_us };
+    if (!publisher_open(&session->publisher_options, &session->publisher, e) || !relay_load_position(relay, session, e))
+        return false;
+    if (!options->idempotent)
+        return true;
+    session->store_options = (struct pg_options){ .dsn = options->dsn, .application_name = "outbox-relay position" };
+    control_sql_init(&session->control_sql, options->mapping);
+    return publisher_leave_transactions(session->publisher, e) && pg_open(&session->store_options, &session->store, e);
+}
+
+static bool relay_resume(struct relay *relay, struct session *session, struct error *e)
+{
+    session->resumed_us = now_us();
+    return source_resume(session->source, &relay->committed, e);
+}
+
 static bool relay_open_source(struct relay *relay, struct session *session, struct error *e)
 {
     const struct relay_options *options = relay->options;
-    const struct source_options source = { .mode = SOURCE_POLL,
+
+    session->source_options = (struct source_options){ .mode = SOURCE_POLL,
         .name = options->source,
         .setting = options->setting,
         .dsn = options->dsn,
@@ -259,8 +296,7 @@ static bool relay_open_source(struct relay *relay, struct session *session, stru
         .page_rows = options->page_rows,
         .page_bytes = options->page_bytes,
         .poll_max_us = options->poll_max_us };
-
-    if (!source_open(&source, &session->source, e) ||
+    if (!source_open(&session->source_options, &session->source, e) ||
         !parking_open(options->dsn, options->mapping, &session->parking, e))
         return false;
     publisher_set_content_type(session->publisher, source_content_type(session->source));
@@ -275,24 +311,70 @@ static bool relay_open_source(struct relay *relay, struct session *session, stru
         if (!source_identify(session->source, &relay->committed, e))
             return false;
     }
-    return source_resume(session->source, &relay->committed, e);
+    return relay_resume(relay, session, e);
 }
 
 /* ---- Publishing ---- */
 
-static bool relay_commit(struct relay *relay, struct session *session, struct error *e)
+/* Idempotent mode: the position goes to the database, unless a younger relay has taken over. */
+static bool relay_store(struct relay *relay, struct session *session, const struct position *position, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *result = NULL;
+    CLEANUP(xfree) char *buffer = NULL;
+    void *data;
+    size_t len;
+
+    position_encode(position, relay->source_name, now_us(), &data, &len);
+    buffer = data;
+    pg_arg_text(session->store, session->name);
+    pg_arg_int64(session->store, lease_epoch(session->lease));
+    pg_arg_bytes(session->store, (struct bytes){ data, len });
+    if (!pg_query(session->store, &session->control_sql.store, &result, e))
+        return false;
+    if (pg_affected(result) != 1)
+        return error_set(e, ERROR_FATAL, "another relay has taken over");
+    if (!session->stored.before.text)
+        position_init(&session->stored);
+    position_copy(position, &session->stored);
+    session->stored_us = monotonic_us();
+    lease_published(session->lease, &position->before);
+    return true;
+}
+
+/* Idempotent mode: before the first row of a round is sent it is stored which rows the round has, so that after a crash
+ * the same rows come again under the same numbers. */
+static bool relay_store_ahead(struct relay *relay, struct session *session, struct error *e)
+{
+    const struct position *page = source_page_position(session->source);
+
+    if (!session->store || (session->stored.now.text && snapshot_equal(&session->stored.now, &page->now) &&
+                               snapshot_equal(&session->stored.before, &page->before)))
+        return true;
+    return relay_store(relay, session, page, e);
+}
+
+/* What is committed may be told to clean-up: in idempotent mode only what a restart will not read again. */
+static bool relay_committed(
+    struct relay *relay, struct session *session, const struct position *position, struct error *e)
+{
+    position_copy(position, &relay->committed);
+    if (!session->store)
+        lease_published(session->lease, &relay->committed.before);
+    else if (position_in_round(position) && !relay_store(relay, session, position, e))
+        return false;
+    return source_committed(session->source, &relay->committed, e);
+}
+
+static bool relay_commit(struct relay *relay, struct session *session, const struct position *position, struct error *e)
 {
     size_t rows = publisher_count(session->publisher);
-    const struct position *position = source_position(session->source);
     int64_t begin_us = monotonic_us();
 
     crash_point("relay.produced");
     if (!publisher_commit(session->publisher, position, e))
         return false;
     crash_point("relay.committed");
-    position_copy(position, &relay->committed);
-    lease_published(session->lease, &relay->committed.before);
-    if (!source_committed(session->source, &relay->committed, e))
+    if (!relay_committed(relay, session, position, e))
         return false;
     relay->back_off_us = BACK_OFF_MIN_US;
     metric_observe(relay->metrics.commit_seconds, (double)(monotonic_us() - begin_us) / 1000000);
@@ -309,6 +391,8 @@ static bool relay_publish_page(
     size_t parked;
 
     crash_point("relay.read");
+    if (!relay_store_ahead(relay, session, e))
+        return false;
     if (!parking_filter(session->parking, page, session->parked, &parked, e))
         return false;
     metric_add(relay->metrics.parked, parked);
@@ -332,7 +416,19 @@ static bool relay_stop_closing_in(struct relay *relay, struct session *session, 
         return true;
     session->page_limit = 0;
     source_limit(session->source, 0);
-    return source_resume(session->source, &relay->committed, e);
+    return relay_resume(relay, session, e);
+}
+
+/* A round that turned out to have no more rows than were committed: its end is known without another commit. */
+static bool relay_round_over(struct relay *relay, struct session *session, struct error *e)
+{
+    if (!position_in_round(&relay->committed))
+        return true;
+    position_copy(source_position(session->source), &relay->committed);
+    if (session->store)
+        return relay_store(relay, session, &relay->committed, e);
+    lease_published(session->lease, &relay->committed.before);
+    return true;
 }
 
 /* One page, and a commit when the round is done, the transaction old, or nothing came in its time. */
@@ -351,12 +447,13 @@ static bool relay_step(struct relay *relay, struct session *session, struct erro
         return false;
     if (session->passed_rows > 0 && (page.round_done || page.count == 0 || session->page_limit > 0 ||
                                         publisher_age_us(session->publisher) >= relay->options->transaction_us)) {
-        if (!relay_commit(relay, session, e) || !relay_stop_closing_in(relay, session, e))
+        if (!relay_commit(relay, session, source_position(session->source), e) ||
+            !relay_stop_closing_in(relay, session, e))
             return false;
         session->passed_rows = 0;
     }
     relay_report(relay, session, session->passed_rows == 0);
-    return true;
+    return !page.round_done || session->passed_rows > 0 || relay_round_over(relay, session, e);
 }
 
 /* Kafka refused a row of the transaction, which is aborted. Others of its batch may be refused with it, so the culprit
@@ -377,7 +474,7 @@ static bool relay_refused(struct relay *relay, struct session *session, struct e
         session->page_limit = session->page_limit == 0 ? CLOSE_IN_ROWS : (session->page_limit + 9) / 10;
     }
     source_limit(session->source, session->page_limit);
-    return source_resume(session->source, &relay->committed, e);
+    return relay_resume(relay, session, e);
 }
 
 /* After a step that failed: may the session go on from the last committed position? */
@@ -394,11 +491,158 @@ static bool relay_recover(struct relay *relay, struct session *session, struct e
         return false;
     if (refused)
         return relay_refused(relay, session, e);
-    if (e->kind != ERROR_TRANSIENT || !source_resume(session->source, &relay->committed, &again))
+    if (e->kind != ERROR_TRANSIENT || !relay_resume(relay, session, &again))
         return false;
     log_warn("source %s: a Kafka transaction was aborted and is repeated: %s", relay->source_name, e->message);
     relay_back_off(relay);
     return true;
+}
+
+/* ---- Requests ---- */
+
+/* Is everything that was read since the last time something went wrong committed? Only then what is parked is known to
+ * lie behind the position, and not to be read again. */
+static bool relay_settled(const struct relay *relay, const struct session *session)
+{
+    struct source_waiting waiting;
+
+    source_get_waiting(session->source, &waiting);
+    return session->passed_rows == 0 && session->page_limit == 0 && !position_in_round(&relay->committed) &&
+           waiting.caught_up_us > session->resumed_us;
+}
+
+/* Publishes a page of rows out of turn; `next` is then committed. */
+static bool relay_publish_rerun(struct relay *relay, struct session *session, const struct source_page *page,
+    const struct position *next, struct error *e)
+{
+    for (size_t i = 0; i < page->count; i++)
+        if (!publisher_add(session->publisher, &page->rows[i], e))
+            return false;
+    if (!relay_commit(relay, session, next, e))
+        return false;
+    return !session->store || relay_store(relay, session, next, e);
+}
+
+static bool relay_redrive(struct relay *relay, struct session *session, struct error *e)
+{
+    int64_t rows_max = relay->options->page_rows;
+    struct position next;
+    bool ok = true;
+
+    position_init(&next);
+    while (ok && !relay_stopping(relay)) {
+        struct source_page page;
+
+        ok = rerun_parked(session->rerun, &relay->committed, rows_max, &page, &next, e);
+        if (!ok || page.count == 0)
+            break;
+        if (relay_publish_rerun(relay, session, &page, &next, e)) {
+            log_info("source %s: %zu parked rows are published", relay->source_name, page.count);
+            continue;
+        }
+        publisher_abort(session->publisher);
+        ok = e->kind == ERROR_REFUSED && publisher_usable(session->publisher);
+        const struct publisher_refusal *refusal = publisher_refusal(session->publisher);
+        if (ok && (rows_max == 1 || refusal->whole_topic)) {
+            log_warn(
+                "source %s: row %" PRIu64 " stays parked: %s", relay->source_name, refusal->row_id, refusal->reason);
+            ok = rerun_refused(session->rerun, refusal->row_id, refusal->reason, refusal->whole_topic, e);
+        }
+        rows_max = 1; /* one by one: who is refused is then known */
+        if (ok)
+            error_clear(e);
+    }
+    position_release(&next);
+    return ok && parking_load(session->parking, e);
+}
+
+static bool relay_replay(struct relay *relay, struct session *session, const struct control *control, struct error *e)
+{
+    struct source_page page = { .count = 1 };
+    struct position next;
+    bool ok = true;
+
+    log_info("source %s: rows that were published are published again, request %" PRId64, relay->source_name,
+        control->replay);
+    position_init(&next);
+    while (ok && page.count > 0 && !relay_stopping(relay))
+        ok = rerun_published(session->rerun, &relay->committed, control, &page, &next, e) &&
+             relay_publish_rerun(relay, session, &page, &next, e);
+    position_release(&next);
+    return ok;
+}
+
+static bool relay_replaying(const struct relay *relay, const struct control *control)
+{
+    return relay->committed.replay == (uint64_t)control->replay && relay->committed.replay_id != UINT64_MAX &&
+           control->replay > 0;
+}
+
+/* Idempotent mode: nothing out of turn before the position is stored, and a replay that was begun is gone on with
+ * first: the same rows under the same numbers. */
+static bool relay_rerun(struct relay *relay, struct session *session, const struct control *control, struct error *e)
+{
+    const bool begun = relay_replaying(relay, control);
+
+    if (!session->rerun && !rerun_open(&session->source_options, &session->rerun, e))
+        return false;
+    if (session->store && !relay_store(relay, session, &relay->committed, e))
+        return false;
+    if (begun && !relay_replay(relay, session, control, e))
+        return false;
+    if (!relay_redrive(relay, session, e))
+        return false;
+    if (!begun && (uint64_t)control->replay > relay->committed.replay && session->source_options.mode == SOURCE_POLL &&
+        !relay_replay(relay, session, control, e))
+        return false;
+    session->done = *control;
+    rerun_free(TAKE(session->rerun));
+    return relay_resume(relay, session, e);
+}
+
+static bool relay_pause(struct relay *relay, struct session *session, struct error *e)
+{
+    struct control control = { .paused = true };
+
+    relay_enter(relay, RELAY_PAUSED, NULL);
+    while (control.paused && !relay_stopping(relay)) {
+        relay_sleep(relay, IDLE_WAIT_US);
+        if (lease_lost(session->lease, e))
+            return false;
+        lease_control(session->lease, &control);
+        relay_report(relay, session, false);
+    }
+    relay_enter(relay, RELAY_ACTIVE, NULL);
+    return true;
+}
+
+/* What was asked of the relay since it last looked, once it stands between two rounds. */
+static bool relay_obey(struct relay *relay, struct session *session, struct error *e)
+{
+    struct control control;
+
+    lease_control(session->lease, &control);
+    if (control.paused && session->passed_rows == 0)
+        return relay_pause(relay, session, e);
+    if (control.redrive == session->done.redrive && control.replay == session->done.replay)
+        return true;
+    return !relay_settled(relay, session) || relay_rerun(relay, session, &control, e);
+}
+
+/* Idempotent mode: a source that has become quiet is stored as it stands. */
+static bool relay_store_idle(struct relay *relay, struct session *session, struct error *e)
+{
+    if (!session->store || session->passed_rows > 0 || monotonic_us() - session->stored_us < STORE_EVERY_US ||
+        session->stored.published_rows == relay->committed.published_rows)
+        return true;
+    return relay_store(relay, session, &relay->committed, e);
+}
+
+static bool relay_finish(struct relay *relay, struct session *session, struct error *e)
+{
+    if (session->passed_rows > 0 && !relay_commit(relay, session, source_position(session->source), e))
+        return false;
+    return !session->store || relay_store(relay, session, &relay->committed, e);
 }
 
 static bool relay_session(struct relay *relay, struct session *session, struct error *e)
@@ -408,13 +652,17 @@ static bool relay_session(struct relay *relay, struct session *session, struct e
     relay_enter(relay, RELAY_STARTING, NULL);
     if (!relay_open_publisher(relay, session, e) || !relay_open_source(relay, session, e))
         return false;
+    session->done.redrive = session->done.replay = -1; /* not known: what was asked for before may not be finished */
     relay_enter(relay, RELAY_ACTIVE, NULL);
     while (!relay_stopping(relay)) {
-        if (!relay_step(relay, session, e) && !relay_recover(relay, session, e))
+        bool ok = relay_obey(relay, session, e) &&
+                  (relay_stopping(relay) || (relay_step(relay, session, e) && relay_store_idle(relay, session, e)));
+
+        if (!ok && !relay_recover(relay, session, e))
             return false;
         error_clear(e);
     }
-    return session->passed_rows == 0 || relay_commit(relay, session, e);
+    return relay_finish(relay, session, e);
 }
 
 void relay_run(struct relay *relay)

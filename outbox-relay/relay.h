@@ -2,7 +2,8 @@
  * and what fails in one leaves the others alone: relay_run() starts over with back-off, from the position stored in
  * Kafka.
  *
- *     standby ─lease─→ starting ─position read─→ active ─any doubt─→ backing off ─→ standby … */
+ *     standby ─lease─→ starting ─position read─→ active ─any doubt─→ backing off ─→ standby …
+ *                                                  ⇅ paused */
 #pragma once
 
 #include "publisher.h"
@@ -25,13 +26,14 @@ struct relay_options {
     int64_t lease_stale_us;
     bool cleanup;
     int64_t cleanup_delay_us;
-    bool park;  /* set rows that Kafka refuses aside; else the source stops at them */
-    bool reset; /* on a database that the position does not belong to: begin anew instead of refusing */
+    bool idempotent; /* without Kafka transactions: readers drop by ce_sequence what they have seen */
+    bool park;       /* set rows that Kafka refuses aside; else the source stops at them */
+    bool reset;      /* on a database that the position does not belong to: begin anew instead of refusing */
     bool (*stopping)(void *context); /* any thread */
     void *context;
 };
 
-enum relay_state { RELAY_STANDBY, RELAY_STARTING, RELAY_ACTIVE, RELAY_BACKING_OFF };
+enum relay_state { RELAY_STANDBY, RELAY_STARTING, RELAY_ACTIVE, RELAY_PAUSED, RELAY_BACKING_OFF };
 const char *relay_state_name(enum relay_state state);
 
 struct relay_status {

@@ -29,7 +29,8 @@ struct relay_source_setting {
     char setting[RELAY_SETTING_MAX]; /* how its settings begin: "RELAY_TRADE_LEDGER" */
     char *dsn;                       /* the table's */
     struct mapping mapping;
-    bool reset; /* named in OUTBOX_RELAY_RESET */
+    int64_t guarantee; /* 0: exactly once; 1: idempotent */
+    bool reset;        /* named in OUTBOX_RELAY_RESET */
 };
 
 struct relay_sources {

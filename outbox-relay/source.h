@@ -44,6 +44,7 @@ struct source_row {
     int64_t created_at_us;       /* 0: not known */
     const struct bytes *headers; /* name, value, name, value, … */
     size_t header_count;         /* of those: even */
+    uint64_t replay;             /* not 0: it was published before; the number of the request to repeat it */
     const char *flaw;            /* NULL; else why this row cannot be an event */
 };
 

@@ -1,9 +1,7 @@
 /* Polling: a round is the rows between two snapshots, read by id in pages. */
-#include "source.h"
-
+#include "reading.h"
 #include "relay_sql.h"
 
-#include <endian.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,16 +9,10 @@
 #include <time.h>
 
 enum {
-    POSTGRES_EPOCH_S = 946684800, /* 2000-01-01 */
     POLL_MIN_US = 1000,
     FLUSH_POLL_US = 200,
     FLUSH_PATIENCE_US = 2000, /* then the flush is done by us instead of waited for */
-    CONNECT_TIMEOUT_S = 5,
-    ARRAY_HEADER_BYTES = 12,
-    ARRAY_DIMENSION_BYTES = 8,
 };
-static const char statement_timeout[] = "60s";
-static const char tcp_user_timeout_ms[] = "10000";
 
 enum poller_state {
     POLLER_QUIET,         /* no query under way */
@@ -32,8 +24,7 @@ enum poller_state {
 
 struct poller {
     struct source base; /* first */
-    PGconn *conn;
-    struct mapping_sql sql;
+    struct reading reading;
     int64_t page_rows, page_bytes, poll_max_us;
     int64_t page_rows_max; /* as configured */
     enum poller_state state;
@@ -47,70 +38,7 @@ struct poller {
     uint64_t round_left;                 /* rows; an estimate after source_resume() */
     uint64_t round_left_bytes;           /* an estimate */
     int64_t caught_up_us;
-    PGresult *page; /* what rows point into */
-    struct source_row *rows;
-    size_t rows_capacity;
-    struct bytes *headers; /* of all rows of the page */
-    size_t headers_capacity, header_count;
 };
-
-static bool poller_lost(struct poller *poller, const char *what, struct error *e)
-{
-    const char *why = PQerrorMessage(poller->conn);
-
-    return error_set(e, ERROR_TRANSIENT, "%s: %.*s", what, (int)strcspn(why, "\n"), why);
-}
-
-static void pg_result_clear(PGresult *result)
-{
-    PQclear(result);
-}
-DEFINE_CLEANUP(PGresult *, pg_result_clear)
-
-static bool poller_prepare(struct poller *poller, const struct pg_statement *statement, struct error *e)
-{
-    CLEANUP(xfree) char *sql = mapping_expand(&poller->sql, statement->sql);
-    CLEANUP(pg_result_clear) PGresult *result = PQprepare(poller->conn, statement->name, sql, 0, NULL);
-
-    return PQresultStatus(result) == PGRES_COMMAND_OK || pg_error_from_result(result, e);
-}
-
-/* Which columns the table has, and so what the statements say. */
-static bool poller_describe(struct poller *poller, const struct source_options *options, struct error *e)
-{
-    struct mapping_column columns[MAPPING_COLUMNS_MAX];
-
-    mapping_sql_init(&poller->sql, options->mapping);
-    const char *const arguments[] = { poller->sql.table };
-    CLEANUP(pg_result_clear)
-    PGresult *result = PQexecParams(poller->conn, sql_columns.sql, 1, NULL, arguments, NULL, NULL, 0);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        return pg_error_from_result(result, e);
-    size_t count = (size_t)PQntuples(result);
-    for (size_t i = 0; i < count && i < MAPPING_COLUMNS_MAX; i++)
-        columns[i] = (struct mapping_column){ PQgetvalue(result, (int)i, 0), PQgetvalue(result, (int)i, 1) };
-    return mapping_resolve(&poller->sql, options->mapping, options->setting, columns, count, e);
-}
-
-static bool poller_begin_session(struct poller *poller, const struct source_options *options, struct error *e)
-{
-    static const struct pg_statement *const statements[] = { &sql_identity, &sql_present, &sql_flushed, &sql_flush,
-        &sql_page };
-    const char *const arguments[] = { statement_timeout };
-    CLEANUP(pg_result_clear)
-    PGresult *settings = PQexecParams(poller->conn, sql_session.sql, 1, NULL, arguments, NULL, NULL, 0);
-
-    if (PQresultStatus(settings) != PGRES_TUPLES_OK)
-        return pg_error_from_result(settings, e);
-    if (!poller_describe(poller, options, e))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(statements); i++)
-        if (!poller_prepare(poller, statements[i], e))
-            return false;
-
-    CLEANUP(pg_result_clear) PGresult *listen = PQexec(poller->conn, "LISTEN outbox");
-    return PQresultStatus(listen) == PGRES_COMMAND_OK || pg_error_from_result(listen, e);
-}
 
 static const struct source_ops poller_ops;
 
@@ -118,13 +46,9 @@ bool source_poll_open(const struct source_options *options, struct source **ret_
 {
     struct poller *poller = xcalloc(1, sizeof *poller);
     CLEANUP(source_free) struct source *source = &poller->base;
-    char connect_timeout_s[16];
-    /* Those before dbname are defaults that the dsn may override. */
-    const char *const names[] = { "connect_timeout", "tcp_user_timeout", "dbname", "application_name", NULL };
-    const char *const values[] = { connect_timeout_s, tcp_user_timeout_ms, options->dsn, options->application_name,
-        NULL };
+    static const struct pg_statement *const statements[] = { &sql_identity, &sql_present, &sql_flushed, &sql_flush,
+        &sql_page };
 
-    snprintf(connect_timeout_s, sizeof connect_timeout_s, "%d", CONNECT_TIMEOUT_S);
     poller->base.ops = &poller_ops;
     poller->page_rows = poller->page_rows_max = options->page_rows;
     poller->page_bytes = options->page_bytes;
@@ -134,11 +58,11 @@ bool source_poll_open(const struct source_options *options, struct source **ret_
     position_init(&poller->at);
     position_init(&poller->page_at);
 
-    poller->conn = PQconnectdbParams(names, values, 1);
-    if (!poller->conn || PQstatus(poller->conn) != CONNECTION_OK)
-        return poller_lost(poller, "cannot connect", e);
-    if (!poller_begin_session(poller, options, e))
+    if (!reading_open(&poller->reading, options, statements, ARRAY_LEN(statements), e))
         return false;
+    CLEANUP(pg_native_clear) PGresult *listen = PQexec(poller->reading.conn, "LISTEN outbox");
+    if (PQresultStatus(listen) != PGRES_COMMAND_OK)
+        return pg_error_from_result(listen, e);
     *ret_source = TAKE(source);
     return true;
 }
@@ -147,47 +71,18 @@ static void poller_free(struct source *source)
 {
     struct poller *poller = (struct poller *)source;
 
-    PQclear(poller->page);
-    PQfinish(poller->conn);
+    reading_release(&poller->reading);
     position_release(&poller->at);
     position_release(&poller->page_at);
     snapshot_release(&poller->present);
-    mapping_sql_release(&poller->sql);
-    xfree(poller->rows);
-    xfree(poller->headers);
     xfree(poller);
-}
-
-static uint32_t read_be32(const void *data)
-{
-    uint32_t value;
-
-    memcpy(&value, data, sizeof value);
-    return be32toh(value);
-}
-
-static uint64_t result_u64(const PGresult *result, int row, int column)
-{
-    uint64_t value;
-
-    if (PQgetisnull(result, row, column) || PQgetlength(result, row, column) != sizeof value)
-        return 0;
-    memcpy(&value, PQgetvalue(result, row, column), sizeof value);
-    return be64toh(value);
-}
-
-static int64_t result_time_us(const PGresult *result, int row, int column)
-{
-    if (PQgetisnull(result, row, column))
-        return 0;
-    return (int64_t)result_u64(result, row, column) + (int64_t)POSTGRES_EPOCH_S * 1000000;
 }
 
 static bool poller_identify(struct source *source, struct position *position, struct error *e)
 {
     struct poller *poller = (struct poller *)source;
-    CLEANUP(pg_result_clear)
-    PGresult *result = PQexecPrepared(poller->conn, sql_identity.name, 0, NULL, NULL, NULL, 1);
+    CLEANUP(pg_native_clear)
+    PGresult *result = PQexecPrepared(poller->reading.conn, sql_identity.name, 0, NULL, NULL, NULL, 1);
     struct snapshot present;
     uint64_t system_identifier;
     uint32_t timeline;
@@ -213,10 +108,10 @@ static bool poller_resume(struct source *source, const struct position *position
     struct poller *poller = (struct poller *)source;
     PGresult *result;
 
-    while ((result = PQgetResult(poller->conn)))
+    while ((result = PQgetResult(poller->reading.conn)))
         PQclear(result);
-    if (PQstatus(poller->conn) != CONNECTION_OK)
-        return poller_lost(poller, "connection lost", e);
+    if (PQstatus(poller->reading.conn) != CONNECTION_OK)
+        return reading_lost(&poller->reading, "connection lost", e);
     position_copy(position, &poller->at);
     poller->state = POLLER_QUIET;
     poller->next_poll_us = 0;
@@ -235,8 +130,8 @@ static void poller_limit(struct source *source, int64_t rows)
 static bool poller_ask(struct poller *poller, const struct pg_statement *statement, const char *const *arguments,
     int argument_count, enum poller_state state, struct error *e)
 {
-    if (!PQsendQueryPrepared(poller->conn, statement->name, argument_count, arguments, NULL, NULL, 1))
-        return poller_lost(poller, "cannot send a query", e);
+    if (!PQsendQueryPrepared(poller->reading.conn, statement->name, argument_count, arguments, NULL, NULL, 1))
+        return reading_lost(&poller->reading, "cannot send a query", e);
     poller->state = state;
     return true;
 }
@@ -254,8 +149,8 @@ static bool poller_notified(struct poller *poller)
     bool notified = false;
     PGnotify *notify;
 
-    PQconsumeInput(poller->conn);
-    while ((notify = PQnotifies(poller->conn))) {
+    PQconsumeInput(poller->reading.conn);
+    while ((notify = PQnotifies(poller->reading.conn))) {
         PQfreemem(notify);
         notified = true;
     }
@@ -348,98 +243,19 @@ static bool poller_took_flushed(struct poller *poller, const PGresult *result, s
     return true;
 }
 
-/* Reads a text[] as it travels in binary: name, value, name, value, … into poller->headers. */
-static const char *poller_read_headers(struct poller *poller, const char *data, size_t len, size_t *ret_count)
-{
-    size_t count, used = ARRAY_HEADER_BYTES + ARRAY_DIMENSION_BYTES;
-
-    *ret_count = 0;
-    if (len < ARRAY_HEADER_BYTES || read_be32(data) == 0)
-        return NULL;
-    if (read_be32(data) != 1 || len < used)
-        return "headers is not a list of one dimension";
-    count = read_be32(data + ARRAY_HEADER_BYTES);
-    if (count % 2 != 0)
-        return "headers has a name without a value";
-    if (count > 2 * SOURCE_HEADERS_MAX)
-        return "headers has too many entries";
-    if (poller->header_count + count > poller->headers_capacity) {
-        poller->headers_capacity = (poller->header_count + count) * 2;
-        poller->headers = xrealloc(poller->headers, poller->headers_capacity * sizeof *poller->headers);
-    }
-    for (size_t i = 0; i < count; i++) {
-        uint32_t item = len - used >= 4 ? read_be32(data + used) : UINT32_MAX;
-
-        used += 4;
-        if (item == UINT32_MAX || item > len - used)
-            return "headers has a NULL";
-        poller->headers[poller->header_count + i] = (struct bytes){ data + used, item };
-        used += item;
-    }
-    poller->header_count += count;
-    *ret_count = count;
-    return NULL;
-}
-
-static struct bytes result_bytes(const PGresult *result, int row, int column)
-{
-    if (PQgetisnull(result, row, column))
-        return (struct bytes){ 0 };
-    return (struct bytes){ PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column) };
-}
-
-/* Returns the bytes of payload in the page. */
-static int64_t poller_read_rows(struct poller *poller, const PGresult *result)
-{
-    size_t count = (size_t)PQntuples(result), first_header = 0;
-    int64_t payload_bytes = 0;
-
-    if (count > poller->rows_capacity) {
-        poller->rows_capacity = count;
-        poller->rows = xrealloc(poller->rows, count * sizeof *poller->rows);
-    }
-    poller->header_count = 0;
-    for (int i = 0; i < (int)count; i++) {
-        struct bytes headers = result_bytes(result, i, 6);
-        struct source_row *row = &poller->rows[i];
-
-        *row = (struct source_row){ .id = result_u64(result, i, 0),
-            .seq = poller->at.published_rows + (uint64_t)i + 1,
-            .topic = PQgetvalue(result, i, 1),
-            .key = result_bytes(result, i, 2),
-            .type = PQgetvalue(result, i, 3),
-            .payload = result_bytes(result, i, 4),
-            .traceparent = PQgetvalue(result, i, 5),
-            .created_at_us = result_time_us(result, i, 7),
-            .event_id = PQgetisnull(result, i, 8) ? NULL : PQgetvalue(result, i, 8) };
-        payload_bytes += (int64_t)row->payload.len;
-        if (headers.len > 0)
-            row->flaw = poller_read_headers(poller, headers.data, headers.len, &row->header_count);
-        if (!*row->topic || !*row->type)
-            row->flaw = *row->topic ? "it has no type" : "it has no topic";
-    }
-    for (size_t i = 0; i < count; i++) { /* only now: the list may have moved while it grew */
-        poller->rows[i].headers = poller->headers + first_header;
-        first_header += poller->rows[i].header_count;
-    }
-    return payload_bytes;
-}
-
 static bool poller_took_page(struct poller *poller, PGresult *result, struct source_page *ret_page, struct error *e)
 {
     position_copy(&poller->at, &poller->page_at);
 
-    int64_t payload_bytes = poller_read_rows(poller, result);
-    size_t count = (size_t)PQntuples(result);
+    int64_t payload_bytes = reading_take(&poller->reading, result, poller->at.published_rows + 1);
+    size_t count = poller->reading.count;
 
-    PQclear(poller->page);
-    poller->page = result;
     poller->state = POLLER_QUIET;
     poller->at.published_rows += count;
     poller->round_left -= count < poller->round_left ? count : poller->round_left;
     poller->round_left_bytes -=
         (uint64_t)payload_bytes < poller->round_left_bytes ? (uint64_t)payload_bytes : poller->round_left_bytes;
-    *ret_page = (struct source_page){ .rows = poller->rows,
+    *ret_page = (struct source_page){ .rows = poller->reading.rows,
         .count = count,
         .round_done = (int64_t)count < poller->page_rows && payload_bytes < poller->page_bytes };
 
@@ -451,7 +267,7 @@ static bool poller_took_page(struct poller *poller, PGresult *result, struct sou
         poller->next_poll_us = 0;
         return true;
     }
-    poller->at.last_id = poller->rows[count - 1].id;
+    poller->at.last_id = poller->reading.rows[count - 1].id;
     return poller_ask_page(poller, poller->at.last_id, e);
 }
 
@@ -473,16 +289,16 @@ static bool poller_await(struct poller *poller, int64_t deadline_us, PGresult **
     PGresult *result, *rest;
 
     for (;;) {
-        if (!PQconsumeInput(poller->conn))
-            return poller_lost(poller, "connection lost", e);
-        if (!PQisBusy(poller->conn))
+        if (!PQconsumeInput(poller->reading.conn))
+            return reading_lost(&poller->reading, "connection lost", e);
+        if (!PQisBusy(poller->reading.conn))
             break;
         if (monotonic_us() >= deadline_us)
             return true;
-        sleep_until(deadline_us, poller->conn);
+        sleep_until(deadline_us, poller->reading.conn);
     }
-    result = PQgetResult(poller->conn);
-    while ((rest = PQgetResult(poller->conn)))
+    result = PQgetResult(poller->reading.conn);
+    while ((rest = PQgetResult(poller->reading.conn)))
         PQclear(rest);
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         pg_error_from_result(result, e);
@@ -522,9 +338,9 @@ static bool poller_ask_next(struct poller *poller, int64_t deadline_us, struct e
         return poller_ask_page(poller, poller->at.last_id, e);
 
     if (monotonic_us() < poller->next_poll_us) {
-        sleep_until(poller->next_poll_us < deadline_us ? poller->next_poll_us : deadline_us, poller->conn);
-        if (PQstatus(poller->conn) != CONNECTION_OK)
-            return poller_lost(poller, "connection lost", e);
+        sleep_until(poller->next_poll_us < deadline_us ? poller->next_poll_us : deadline_us, poller->reading.conn);
+        if (PQstatus(poller->reading.conn) != CONNECTION_OK)
+            return reading_lost(&poller->reading, "connection lost", e);
         if (poller_notified(poller) && poller->state == POLLER_QUIET)
             poller->next_poll_us = 0;
         if (monotonic_us() < poller->next_poll_us)
@@ -566,7 +382,7 @@ static void poller_pump(struct source *source)
     struct poller *poller = (struct poller *)source;
 
     if (poller->state == POLLER_ASKED_PAGE)
-        PQconsumeInput(poller->conn);
+        PQconsumeInput(poller->reading.conn);
 }
 
 static bool poller_committed(struct source *source, const struct position *position, struct error *e)
@@ -596,7 +412,7 @@ static void poller_waiting(const struct source *source, struct source_waiting *r
 
 static const char *poller_content_type(const struct source *source)
 {
-    return ((const struct poller *)source)->sql.content_type;
+    return ((const struct poller *)source)->reading.sql.content_type;
 }
 
 static const struct source_ops poller_ops = { .free = poller_free,

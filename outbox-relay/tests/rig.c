@@ -278,6 +278,9 @@ static void take_event(struct rig *rig, const rd_kafka_message_t *message, struc
     cr_assert_eq(rd_kafka_message_headers(message, &headers), RD_KAFKA_RESP_ERR_NO_ERROR);
     cr_assert_eq(rd_kafka_header_get_last(headers, "ce_id", &value, &len), RD_KAFKA_RESP_ERR_NO_ERROR);
     copy_text(ret->id, value, len);
+    ret->partition = message->partition;
+    if (rd_kafka_header_get_last(headers, "ce_sequence", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        ret->sequence = strtoull(value, NULL, 10);
     for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
         used += (size_t)snprintf(
             ret->headers + used, RIG_HEADERS_MAX - used, "%s=%.*s ", name, (int)len, (const char *)value);
@@ -287,12 +290,12 @@ struct rig_event *rig_read(struct rig *rig, size_t count, int timeout_s, size_t 
 {
     enum { QUIET_POLLS = 5, POLL_MS = 100 }; /* once all are there: as long as this nothing more may come */
     int64_t deadline_us = monotonic_us() + (int64_t)timeout_s * 1000000;
-    struct rig_event *events = xcalloc(count + 1000, sizeof *events);
+    struct rig_event *events = xcalloc(count * 3 + 1000, sizeof *events);
     rd_kafka_t *reader = reader_open(rig);
     int quiet = 0;
 
     *ret_count = 0;
-    while (monotonic_us() < deadline_us && quiet < QUIET_POLLS && *ret_count < count + 1000) {
+    while (monotonic_us() < deadline_us && quiet < QUIET_POLLS && *ret_count < count * 3 + 1000) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, POLL_MS);
 
         if (message && !message->err) {
@@ -319,6 +322,24 @@ static int compare_events(const void *a, const void *b)
     return order ? order : (x > y) - (x < y);
 }
 
+size_t rig_drop_repeats(struct rig_event *events, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool seen = false;
+
+        for (size_t j = kept; j-- > 0 && !seen;)
+            if (events[j].partition == events[i].partition && strcmp(events[j].topic, events[i].topic) == 0) {
+                seen = events[j].sequence >= events[i].sequence;
+                break;
+            }
+        if (!seen)
+            events[kept++] = events[i];
+    }
+    return kept;
+}
+
 void rig_expect_published(struct rig *rig, int timeout_s)
 {
     PGresult *rows = PQexec(rig->pg,
@@ -326,6 +347,8 @@ void rig_expect_published(struct rig *rig, int timeout_s)
         "WHERE id NOT IN (SELECT id FROM outbox_parked) ORDER BY topic COLLATE \"C\", key, id");
     size_t want = (size_t)PQntuples(rows), count;
     struct rig_event *events = rig_read(rig, want, timeout_s, &count);
+    if (rig->options.idempotent)
+        count = rig_drop_repeats(events, count);
     struct rig_event **order = xcalloc(count + 1, sizeof(struct rig_event *));
 
     cr_assert_eq(PQresultStatus(rows), PGRES_TUPLES_OK, "%s", PQerrorMessage(rig->pg));

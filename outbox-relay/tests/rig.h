@@ -51,11 +51,16 @@ void rig_store_position(struct rig *rig, uint64_t system_identifier);
 struct rig_event {
     char topic[RIG_TEXT_MAX], key[RIG_TEXT_MAX], payload[RIG_TEXT_MAX], id[RIG_TEXT_MAX];
     char headers[RIG_HEADERS_MAX]; /* "name=value name=value ", as they came */
+    int32_t partition;
+    uint64_t sequence; /* ce_sequence; 0: none */
 };
 
 /* All that a read_committed reader finds in the three topics once there are `count`, or after timeout_s. The caller's
  * (xfree). */
 struct rig_event *rig_read(struct rig *rig, size_t count, int timeout_s, size_t *ret_count);
+
+/* What a reader of idempotent mode keeps: of a partition only sequences above all before. Returns how many. */
+size_t rig_drop_repeats(struct rig_event *events, size_t count);
 
 /* Fails unless the topics hold exactly the rows that the outbox table has (parked ones apart), each once, and of each
  * topic and key in the order of their ids. */
