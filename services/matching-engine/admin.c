@@ -143,7 +143,45 @@ static bool get_orders(
     return group_ask_market(state->group, request->params[0], describe_orders, &reply->json, e);
 }
 
+static json_t *describe_partition(int32_t partition, const struct shard_status *status)
+{
+    static const char *const roles[] = { "preparing", "standby", "owner", "ended" };
+    json_t *entry = json_object();
+    int64_t lag = status->committed_offset - status->next_offset;
+
+    json_object_set_new(entry, "partition", json_integer(partition));
+    json_object_set_new(entry, "role", json_string(roles[status->role]));
+    json_object_set_new(entry, "warm", json_boolean(status->warm));
+    json_object_set_new(entry, "next_offset", number_text(status->next_offset));
+    json_object_set_new(entry, "lag", number_text(lag > 0 ? lag : 0));
+    json_object_set_new(entry, "orders", json_integer(status->orders));
+    json_object_set_new(entry, "snapshot_offset", number_text(status->snapshot_offset));
+    json_object_set_new(entry, "snapshot_age_s", json_real((double)status->snapshot_age_us / 1e6));
+    json_object_set_new(entry, "snapshot_pause_us", json_integer(status->snapshot_pause_us));
+    return entry;
+}
+
+static bool get_partitions(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    struct admin_state *state = service_state();
+    struct shard_status status[GROUP_PARTITIONS_MAX];
+    int32_t partitions[GROUP_PARTITIONS_MAX];
+    size_t count = group_status(state->group, status, partitions, ARRAY_LEN(status));
+    json_t *list = json_array();
+
+    (void)pg;
+    (void)outbox;
+    (void)request;
+    (void)e;
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, describe_partition(partitions[i], &status[i]));
+    reply->json = json_pack("{s:o}", "partitions", list);
+    return true;
+}
+
 const struct http_route admin_routes[] = {
+    { "GET", "/internal/partitions", get_partitions, .no_tx = true },
     { "GET", "/internal/markets/:symbol/book", get_book, .no_tx = true },
     { "GET", "/internal/markets/:symbol/orders", get_orders, .no_tx = true },
     { 0 },

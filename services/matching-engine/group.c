@@ -6,13 +6,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TOPIC "orders.accepted.v1"
 #define GROUP "matching-engine"
 
 enum {
     POLL_MS = 100,
-    SHARDS_MAX = 256,
+    HEARTBEATS = 8, /* in a session: a member learns of a rebalance by its next one */
+    WARM_POLL_US = 10000,
+    RETRY_US = 1000000,
     QUERY_TIMEOUT_MS = 2000,
     CLUSTER_ID_TIMEOUT_MS = 10 * 1000,
 };
@@ -20,11 +23,12 @@ enum {
 struct group {
     struct group_options options;
     rd_kafka_t *consumer;
+    struct standby *standby; /* NULL: partitions of others are not followed */
     char *cluster_id;
     struct shard_options shard_options;
 
     pthread_rwlock_t lock; /* the list: written by the group's thread only */
-    struct shard *shards[SHARDS_MAX];
+    struct shard *shards[GROUP_PARTITIONS_MAX];
     size_t shards_count;
 
     pthread_mutex_t failure_lock;
@@ -81,44 +85,72 @@ static struct shard *take_shard(struct group *group, int32_t partition)
     return taken;
 }
 
+static struct shard *find_shard(const struct group *group, int32_t partition)
+{
+    for (size_t i = 0; i < group->shards_count; i++)
+        if (shard_partition(group->shards[i]) == partition)
+            return group->shards[i];
+    return NULL;
+}
+
+static bool start_shard(struct group *group, int32_t partition, struct error *e)
+{
+    struct shard *shard;
+
+    if (group->shards_count == GROUP_PARTITIONS_MAX)
+        return error_set(e, ERROR_FATAL, "more than %d partitions", GROUP_PARTITIONS_MAX);
+    if (!shard_start(&group->shard_options, partition, &shard, e))
+        return false;
+    add_shard(group, shard);
+    return true;
+}
+
 /* All shards prepare at the same time; each partition then starts where its shard's state ends. */
 static bool assign(struct group *group, rd_kafka_topic_partition_list_t *partitions, struct error *e)
 {
-    size_t first = group->shards_count;
-
     if (!know_cluster(group, e))
         return false;
-    if (first + (size_t)partitions->cnt > SHARDS_MAX)
-        return error_set(e, ERROR_FATAL, "more than %d partitions are assigned", SHARDS_MAX);
     for (int i = 0; i < partitions->cnt; i++) {
-        struct shard *shard;
+        struct shard *shard = find_shard(group, partitions->elems[i].partition);
 
-        if (!shard_start(&group->shard_options, partitions->elems[i].partition, &shard, e))
+        if (shard)
+            shard_own(shard);
+        else if (!start_shard(group, partitions->elems[i].partition, e))
             return false;
-        add_shard(group, shard);
+        else if (group->standby)
+            shard_own(group->shards[group->shards_count - 1]);
     }
     for (int i = 0; i < partitions->cnt; i++)
-        if (!shard_wait_ready(group->shards[first + (size_t)i], &partitions->elems[i].offset, e))
+        if (!shard_wait_ready(find_shard(group, partitions->elems[i].partition), &partitions->elems[i].offset, e))
             return false;
     rd_kafka_error_t *error = rd_kafka_incremental_assign(group->consumer, partitions);
     return !error || kafka_error_take(error, "assign", e);
 }
 
-static void revoke(struct group *group, rd_kafka_topic_partition_list_t *partitions)
+/* With a standby the shards go back to following; else they end. All at once, then each is waited for. */
+static void release(struct group *group, const rd_kafka_topic_partition_list_t *partitions)
 {
-    struct shard *ending[SHARDS_MAX];
-    size_t count = 0;
-
     for (int i = 0; i < partitions->cnt; i++) {
-        struct shard *shard = take_shard(group, partitions->elems[i].partition);
+        struct shard *shard = find_shard(group, partitions->elems[i].partition);
 
-        if (!shard)
-            continue;
-        shard_stop(shard); /* all at once, then wait for each */
-        ending[count++] = shard;
+        if (shard && group->standby)
+            shard_yield(shard);
+        else if (shard)
+            shard_stop(shard);
     }
-    for (size_t i = 0; i < count; i++)
-        shard_free(ending[i]);
+    for (int i = 0; i < partitions->cnt; i++) {
+        struct shard *shard = find_shard(group, partitions->elems[i].partition);
+
+        if (shard && group->standby)
+            shard_wait_yielded(shard);
+        else if (shard)
+            shard_free(take_shard(group, partitions->elems[i].partition));
+    }
+}
+
+static void unassign(struct group *group, rd_kafka_topic_partition_list_t *partitions)
+{
+    release(group, partitions);
 
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(group->consumer, partitions);
 
@@ -145,7 +177,7 @@ static void rebalance(
         return;
     }
     log_info("%d partitions %s", partitions->cnt, rd_kafka_assignment_lost(consumer) ? "lost" : "revoked");
-    revoke(group, partitions);
+    unassign(group, partitions);
     if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
         kafka_error(code, "rebalance", &e);
         fail(group, &e);
@@ -162,7 +194,7 @@ static bool make_consumer(struct group *group, struct error *e)
     if (!kafka_topic_name(group->options.kafka, GROUP, name, e) || !kafka_conf(group->options.kafka, &conf, e))
         return false;
     snprintf(session_ms, sizeof session_ms, "%u", group->options.session_timeout_ms);
-    snprintf(heartbeat_ms, sizeof heartbeat_ms, "%u", group->options.session_timeout_ms / 4);
+    snprintf(heartbeat_ms, sizeof heartbeat_ms, "%u", group->options.session_timeout_ms / HEARTBEATS);
 
     const struct {
         const char *name, *value;
@@ -232,6 +264,9 @@ bool group_open(const struct group_options *options, struct group **ret_group, s
         .failed = fail,
         .context = group,
     };
+    if (options->standby && !standby_open(options->kafka, TOPIC, GROUP, &group->standby, e))
+        return false;
+    group->shard_options.standby = group->standby;
     *ret_group = TAKE(group);
     return true;
 }
@@ -240,6 +275,7 @@ void group_free(struct group *group)
 {
     if (!group)
         return;
+    standby_free(group->standby);
     if (group->consumer)
         rd_kafka_destroy(group->consumer);
     pthread_rwlock_destroy(&group->lock);
@@ -267,20 +303,75 @@ static void handle_member_event(struct group *group, rd_kafka_message_t *message
     rd_kafka_message_destroy(message);
 }
 
-bool group_run(struct group *group, bool (*stopping)(const void *context), const void *context, struct error *e)
+/* Follows every partition, until Kafka answers. *ret_begun: false when it is to stop before. */
+static bool begin_following(
+    struct group *group, bool (*stopping)(const void *context), const void *context, bool *ret_begun, struct error *e)
 {
-    if (!subscribe(group, e))
+    int32_t partitions;
+
+    *ret_begun = false;
+    while (!know_cluster(group, e) || !standby_partitions(group->standby, &partitions, e)) {
+        if (stopping(context))
+            return true;
+        log_error("standby", e);
+        usleep(RETRY_US);
+    }
+    for (int32_t i = 0; i < partitions; i++)
+        if (!start_shard(group, i, e))
+            return false;
+    *ret_begun = true;
+    return true;
+}
+
+static bool all_warm(struct group *group)
+{
+    for (size_t i = 0; i < group->shards_count; i++) {
+        struct shard_status status;
+
+        shard_get_status(group->shards[i], &status);
+        if (!status.warm)
+            return false;
+    }
+    return true;
+}
+
+/* Only who has all states joins: what it is given then goes on at once, and nothing waits for its replay. */
+static bool warm_up(struct group *group, bool (*stopping)(const void *context), const void *context, struct error *e)
+{
+    int64_t began_us = monotonic_us();
+    bool begun;
+
+    if (!begin_following(group, stopping, context, &begun, e))
         return false;
-    while (!stopping(context) && !atomic_load(&group->failed))
-        handle_member_event(group, rd_kafka_consumer_poll(group->consumer, POLL_MS));
+    while (begun && !all_warm(group) && !stopping(context) && !atomic_load(&group->failed))
+        usleep(WARM_POLL_US);
+    log_info("warm after %ld ms", (monotonic_us() - began_us) / 1000);
+    return true;
+}
+
+/* Owners write their last snapshot before the group is left, so that whoever comes next finds it. */
+static void end(struct group *group)
+{
+    for (size_t i = 0; i < group->shards_count; i++)
+        shard_stop(group->shards[i]);
+    if (group->standby)
+        for (size_t i = 0; i < group->shards_count; i++)
+            shard_join(group->shards[i]);
     rd_kafka_consumer_close(group->consumer);
-    /* Shards of an assignment that failed half-way were never told to stop. */
     while (group->shards_count > 0)
         shard_free(take_shard(group, shard_partition(group->shards[0])));
-    if (!atomic_load(&group->failed))
-        return true;
-    *e = group->failure;
-    return false;
+}
+
+bool group_run(struct group *group, bool (*stopping)(const void *context), const void *context, struct error *e)
+{
+    bool fine = (!group->standby || warm_up(group, stopping, context, e)) && subscribe(group, e);
+
+    while (fine && !stopping(context) && !atomic_load(&group->failed))
+        handle_member_event(group, rd_kafka_consumer_poll(group->consumer, POLL_MS));
+    end(group);
+    if (fine && atomic_load(&group->failed))
+        *e = group->failure;
+    return fine && !atomic_load(&group->failed);
 }
 
 /* ---- Questions ---- */
@@ -313,6 +404,19 @@ bool group_ask_market(struct group *group, const char *symbol, market_question a
     if (!fine || query.found)
         return fine;
     return error_field(e, ERROR_NOT_FOUND, "unknown-symbol", "symbol", "no market %.31s in this engine", symbol);
+}
+
+size_t group_status(struct group *group, struct shard_status *ret_status, int32_t *ret_partitions, size_t max)
+{
+    size_t count = 0;
+
+    pthread_rwlock_rdlock(&group->lock);
+    for (; count < group->shards_count && count < max; count++) {
+        ret_partitions[count] = shard_partition(group->shards[count]);
+        shard_get_status(group->shards[count], &ret_status[count]);
+    }
+    pthread_rwlock_unlock(&group->lock);
+    return count;
 }
 
 bool group_healthy(struct group *group, char *ret_reason, size_t size)

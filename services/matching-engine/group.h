@@ -1,7 +1,10 @@
-/* group.h -- the engine's place in the consumer group: which partitions are its own, and a shard for each. */
+/* group.h -- the engine's place in the consumer group: which partitions are its own, and a shard for each. With a
+ * standby there is a shard for every partition of the topic: those that others own are followed. */
 #pragma once
 
 #include "shard.h"
+
+enum { GROUP_PARTITIONS_MAX = 256 };
 
 struct group;
 
@@ -11,6 +14,7 @@ struct group_options {
     uint32_t orders_max, pages_max; /* a shard */
     uint16_t markets_max;
     uint64_t snapshot_every;
+    bool standby; /* follow what others own, and join the group once warm */
     uint32_t session_timeout_ms;
     uint32_t stuck_after_ms; /* a shard that is silent for longer is unhealthy */
 };
@@ -30,6 +34,9 @@ MUST_CHECK bool group_run(
 typedef bool (*market_question)(const struct engine *engine, uint16_t market, void *context, struct error *e);
 MUST_CHECK bool group_ask_market(
     struct group *group, const char *symbol, market_question ask, void *context, struct error *e);
+
+/* How each partition stands here, at most `max`. Any thread. */
+size_t group_status(struct group *group, struct shard_status *ret_status, int32_t *ret_partitions, size_t max);
 
 /* false: a shard is stuck; the reason names it. Any thread. */
 bool group_healthy(struct group *group, char *ret_reason, size_t size);

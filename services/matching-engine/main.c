@@ -13,6 +13,7 @@ static bool start(struct service_runtime *runtime, const void *own, void **ret_s
         .pages_max = (uint32_t)settings->pages_max,
         .markets_max = (uint16_t)settings->markets_max,
         .snapshot_every = (uint64_t)settings->snapshot_every,
+        .standby = settings->standby,
         .session_timeout_ms = (uint32_t)settings->session_timeout_ms,
         .stuck_after_ms = (uint32_t)settings->stuck_after_ms,
     };

@@ -61,7 +61,7 @@ void outputs_free(struct outputs *outputs)
 {
     if (!outputs)
         return;
-    outputs_clear(outputs);
+    outputs_abandon(outputs);
     arena_free(outputs->arena);
     wire_release(&outputs->message);
     wire_release(&outputs->postings);
@@ -80,6 +80,15 @@ void outputs_clear(struct outputs *outputs)
     outputs->traceparent = outputs->time = "";
     outputs->time_us = 0;
     arena_clear(outputs->arena);
+}
+
+void outputs_abandon(struct outputs *outputs)
+{
+    wire_clear(&outputs->postings);
+    wire_clear(&outputs->order_changes);
+    outputs->postings_count = outputs->orders_count = 0;
+    outputs->engine = NULL;
+    outputs_clear(outputs);
 }
 
 size_t outputs_count(const struct outputs *outputs)

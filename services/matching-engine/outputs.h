@@ -36,6 +36,7 @@ void outputs_free(struct outputs *outputs); /* NULL is fine */
 DEFINE_CLEANUP(struct outputs *, outputs_free)
 
 void outputs_clear(struct outputs *outputs);
+void outputs_abandon(struct outputs *outputs); /* also what a command has half said: its engine is dropped */
 size_t outputs_count(const struct outputs *outputs);
 size_t outputs_bytes(const struct outputs *outputs); /* of values, about */
 const struct output *outputs_at(const struct outputs *outputs, size_t index);

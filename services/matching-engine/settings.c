@@ -14,6 +14,8 @@ const struct config_item settings_items[] = {
         1 << 25 },
     { "MATCHING_ENGINE_MARKETS_MAX", CONFIG_INT, offsetof(struct settings, markets_max), "1024",
         "markets of a partition", 1, ENGINE_MARKETS_MAX },
+    { "MATCHING_ENGINE_STANDBY", CONFIG_BOOL, offsetof(struct settings, standby), "true",
+        "follow the partitions that other engines own, to take over at once" },
     { "MATCHING_ENGINE_SESSION_TIMEOUT_MS", CONFIG_INT, offsetof(struct settings, session_timeout_ms), "6000",
         "a member that is silent for so long loses its partitions; the broker's group.min.session.timeout.ms is the "
         "least",

@@ -5,6 +5,7 @@
 
 struct settings {
     char *data_directory;
+    bool standby;
     int64_t snapshot_every, orders_max, pages_max, markets_max, session_timeout_ms, stuck_after_ms;
 };
 

@@ -15,6 +15,8 @@ enum {
     DRAIN_TIMEOUT_MS = 30000,
     STOP_TIMEOUT_MS = 20000,
     COMMANDS = 3000,
+    PARTITIONS = 4,         /* of orders.accepted.v1 */
+    TAKEOVER_MAX_MS = 4000, /* twice what is promised: this machine is shared */
 };
 
 struct bench {
@@ -62,7 +64,8 @@ static void engine_start(struct engine_process *engine, const struct bench *benc
     snprintf(env[2], sizeof env[2], "MATCHING_ENGINE_PORT=%u", engine->port);
     snprintf(env[3], sizeof env[3], "MATCHING_ENGINE_DATA_DIR=%s", engine->directory);
     snprintf(env[4], sizeof env[4], "MATCHING_ENGINE_SNAPSHOT_EVERY=300");
-    snprintf(env[5], sizeof env[5], "MATCHING_ENGINE_SESSION_TIMEOUT_MS=2000");
+    const char *session_ms = getenv("MATCHING_ENGINE_SESSION_TIMEOUT_MS");
+    snprintf(env[5], sizeof env[5], "MATCHING_ENGINE_SESSION_TIMEOUT_MS=%s", session_ms ? session_ms : "2000");
     snprintf(env[6], sizeof env[6], "CRASH_AT=%s", crash_at);
     for (size_t i = 0; i < 7; i++)
         variables[i] = env[i];
@@ -280,50 +283,141 @@ Test(engine_process, has_the_same_state_from_a_snapshot_and_from_the_whole_log)
     engine_release(&fresh);
 }
 
-/* How many of the six markets the process answers for. */
-static size_t markets_of(const struct engine_process *engine)
+/* How many partitions the process has in this role: "owner" or "standby" (only warm ones count). */
+static size_t partitions_of(const struct engine_process *engine, const char *role)
 {
-    static const char *const symbols[] = { "BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD", "DOT-USD", "XRP-USD" };
-    char path[128], body[SUPPORT_BODY_MAX];
-    size_t count = 0;
+    char body[SUPPORT_BODY_MAX];
+    size_t count = 0, i;
+    json_t *entry;
 
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
-        snprintf(path, sizeof path, "/internal/markets/%s/book", symbols[i]);
-        count += support_http(engine->port, "GET", path, "", NULL, body) == 200 ? 1 : 0;
+    if (support_http(engine->port, "GET", "/internal/partitions", "", NULL, body) != 200)
+        return 0;
+
+    json_t *reply = json_loads(body, 0, NULL);
+
+    json_array_foreach(json_object_get(reply, "partitions"), i, entry)
+    {
+        bool is = strcmp(json_string_value(json_object_get(entry, "role")), role) == 0;
+
+        count += is && (json_is_true(json_object_get(entry, "warm")) || strcmp(role, "owner") == 0) ? 1 : 0;
     }
+    json_decref(reply);
     return count;
 }
 
-static void wait_split(const struct engine_process *a, const struct engine_process *b)
+static void wait_partitions(const struct engine_process *engine, const char *role, size_t count)
 {
-    for (int tries = 0; tries < 150; tries++) {
-        size_t of_a = markets_of(a), of_b = markets_of(b);
+    for (int tries = 0; tries < 1500 && partitions_of(engine, role) != count; tries++)
+        usleep(10000);
+    cr_assert(partitions_of(engine, role) == count, "%s of %zu partitions, not %zu", role, partitions_of(engine, role),
+        count);
+}
 
-        if (of_a > 0 && of_b > 0 && of_a + of_b == 6)
-            return;
-        usleep(100000);
-    }
-    cr_assert(false, "the partitions were not split: %zu and %zu markets", markets_of(a), markets_of(b));
+/* Two engines that share the partitions, each warm for those of the other. */
+static void start_two(struct bench *bench, struct engine_process *a, struct engine_process *b)
+{
+    engine_init(a);
+    engine_init(b);
+    engine_start_healthy(a, bench);
+    wait_partitions(a, "owner", PARTITIONS);
+    engine_start_healthy(b, bench);
+    wait_partitions(b, "owner", PARTITIONS / 2);
+    wait_partitions(a, "owner", PARTITIONS / 2);
+    wait_partitions(a, "standby", PARTITIONS / 2);
+    wait_partitions(b, "standby", PARTITIONS / 2);
 }
 
 Test(engine_process, shares_the_partitions_of_a_group_and_takes_over_when_the_other_dies)
 {
+    static const char *const standby[] = { "true", "false" };
+
+    for (size_t i = 0; i < ARRAY_LEN(standby); i++) {
+        struct bench bench;
+        struct engine_process a, b;
+
+        bench_open(&bench);
+        engine_init(&a);
+        engine_init(&b);
+        setenv("MATCHING_ENGINE_STANDBY", standby[i], 1);
+        flow_add_random(bench.flow, 21, COMMANDS);
+        engine_start_healthy(&a, &bench);
+        flow_feed(bench.flow, 0, 1000);
+        engine_start_healthy(&b, &bench);
+        wait_partitions(&a, "owner", PARTITIONS / 2);
+        wait_partitions(&b, "owner", PARTITIONS / 2);
+        flow_feed(bench.flow, 1000, 2000);
+        support_process_kill(&b.process);
+        flow_feed(bench.flow, 2000, flow_count(bench.flow));
+        flow_wait_drained(bench.flow, DRAIN_TIMEOUT_MS);
+        cr_assert(partitions_of(&a, "owner") == PARTITIONS);
+        flow_check_outputs(bench.flow);
+        engine_release(&a);
+        engine_release(&b);
+    }
+}
+
+/* Feeds, ends the one as `signal` does, and measures until the other owns all and has answered what was fed. */
+static void take_over(int signal)
+{
+    struct bench bench;
+    struct engine_process a, b;
+    int64_t began_us, owned_us;
+
+    bench_open(&bench);
+    setenv("MATCHING_ENGINE_SESSION_TIMEOUT_MS", "1000", 1);
+    flow_add_random(bench.flow, 41, COMMANDS);
+    start_two(&bench, &a, &b);
+    flow_feed(bench.flow, 0, COMMANDS / 2);
+    began_us = monotonic_us();
+    kill(a.process.pid, signal);
+    flow_feed(bench.flow, COMMANDS / 2, COMMANDS);
+    wait_partitions(&b, "owner", PARTITIONS);
+    owned_us = monotonic_us();
+    flow_wait_drained(bench.flow, DRAIN_TIMEOUT_MS);
+    fprintf(stderr, "takeover after signal %d: owner after %ld ms, all answered after %ld ms\n", signal,
+        (owned_us - began_us) / 1000, (monotonic_us() - began_us) / 1000);
+    cr_assert(owned_us - began_us < TAKEOVER_MAX_MS * 1000, "the takeover took %ld ms", (owned_us - began_us) / 1000);
+    flow_feed(bench.flow, COMMANDS, flow_count(bench.flow));
+    if (signal == SIGSTOP) {
+        kill(a.process.pid, SIGCONT);
+        cr_assert(support_process_wait(&a.process, STOP_TIMEOUT_MS) == 1, "it is fenced, and ends");
+    }
+    flow_wait_drained(bench.flow, DRAIN_TIMEOUT_MS);
+    flow_check_outputs(bench.flow);
+    engine_release(&a);
+    engine_release(&b);
+}
+
+Test(engine_process, standby_takes_over_in_seconds_from_a_killed_owner)
+{
+    take_over(SIGKILL);
+}
+
+Test(engine_process, standby_takes_over_in_seconds_from_a_paused_owner_which_is_then_fenced)
+{
+    take_over(SIGSTOP);
+}
+
+Test(engine_process, moves_partitions_to_and_fro_under_load_without_a_loss)
+{
+    enum { MOVES = 3 };
     struct bench bench;
     struct engine_process a, b;
 
     bench_open(&bench);
     engine_init(&a);
     engine_init(&b);
-    flow_add_random(bench.flow, 21, COMMANDS);
+    flow_add_random(bench.flow, 51, (size_t)MOVES * 1000);
     engine_start_healthy(&a, &bench);
-    flow_feed(bench.flow, 0, 1000);
-    engine_start_healthy(&b, &bench);
-    wait_split(&a, &b);
-    flow_feed(bench.flow, 1000, 2000);
-    support_process_kill(&b.process);
-    flow_feed(bench.flow, 2000, flow_count(bench.flow));
+    for (size_t i = 0; i < MOVES; i++) {
+        engine_start_healthy(&b, &bench);
+        flow_feed(bench.flow, i * 1000, i * 1000 + 500);
+        wait_partitions(&b, "owner", PARTITIONS / 2);
+        flow_feed(bench.flow, i * 1000 + 500, (i + 1) * 1000);
+        cr_assert(support_process_stop(&b.process, STOP_TIMEOUT_MS) == 0);
+    }
+    flow_feed(bench.flow, (size_t)MOVES * 1000, flow_count(bench.flow));
     flow_wait_drained(bench.flow, DRAIN_TIMEOUT_MS);
-    cr_assert(markets_of(&a) == 6);
     flow_check_outputs(bench.flow);
     engine_release(&a);
     engine_release(&b);
