@@ -3,14 +3,15 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static_assert(sizeof(struct book_order) == 64, "an order is one cache line");
+static_assert(sizeof(struct book_more) == 64, "and what few have is another");
 static_assert(sizeof(struct book_level) == 24, "a page of levels stays small");
 
 enum {
-    DIRECTORY_LINE_BITS = 2, /* four entries a cache line */
-    DIRECTORY_LINE_MASK = (1 << DIRECTORY_LINE_BITS) - 1,
-    ADD_NODES_MAX = 2 * BOOK_HEIGHT_MAX, /* a taller root and a new path down to the page */
+    DIRECT_PER_ORDER = 4, /* places by low bits of the id for each order that may rest */
+    ORDERS_LIMIT = 1 << 28,
     PLACE_MASK = 63,
 };
 
@@ -30,7 +31,7 @@ static uint32_t order_take(struct book_memory *memory)
 static void order_give(struct book_memory *memory, uint32_t slot)
 {
     memory->orders[slot].next = memory->orders_free;
-    memory->orders[slot].remaining_lots = 0;
+    memory->orders[slot].level = BOOK_NONE;
     memory->orders_free = slot;
     memory->orders_live--;
 }
@@ -72,30 +73,51 @@ static void node_give(struct book_memory *memory, uint32_t node)
     memory->nodes_live--;
 }
 
-struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max)
+/* Zeros, used only where touched. */
+static void *reserve(size_t count, size_t size)
 {
-    assert(orders_max >= 1 && orders_max <= 1u << 30);
+    void *memory = mmap(NULL, count * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void give_back(void *memory, size_t count, size_t size)
+{
+    if (memory)
+        munmap(memory, count * size);
+}
+
+static uint32_t power_of_two_from(uint64_t count)
+{
+    uint32_t size = 64;
+    while (size < count)
+        size *= 2;
+    return size;
+}
+
+struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books)
+{
+    assert(orders_max >= 1 && orders_max <= ORDERS_LIMIT);
     assert(pages_max >= 1 && pages_max < 1u << (32 - BOOK_PAGE_BITS));
     CLEANUP(book_memory_free) struct book_memory *memory = calloc(1, sizeof *memory);
     if (!memory)
         return NULL;
-    uint32_t directory_bits = DIRECTORY_LINE_BITS + 1;
-    while (1u << directory_bits < 2 * orders_max)
-        directory_bits++;
     memory->orders_max = orders_max;
     memory->pages_max = pages_max;
-    memory->nodes_max = 2 * pages_max + 2 * ADD_NODES_MAX;
-    memory->directory_mask = (1u << directory_bits) - 1;
-    memory->directory_shift = 64 - (directory_bits - DIRECTORY_LINE_BITS);
-    size_t orders_size = ((size_t)orders_max + 1) * sizeof *memory->orders;
-    memory->orders = aligned_alloc(64, orders_size);
-    memory->levels = calloc(((size_t)pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels);
-    memory->pages = calloc((size_t)pages_max + 1, sizeof *memory->pages);
-    memory->nodes = calloc((size_t)memory->nodes_max + 1, sizeof *memory->nodes);
-    memory->id_pages = calloc((size_t)orders_max + 1, sizeof *memory->id_pages);
-    memory->directory = calloc((size_t)memory->directory_mask + 1, sizeof *memory->directory);
-    if (!memory->orders || !memory->levels || !memory->pages || !memory->nodes || !memory->id_pages ||
-        !memory->directory)
+    /* Enough for any set of pages, so that whether an order finds room never depends on how the trees grew. */
+    memory->nodes_max = BOOK_HEIGHT_MAX * pages_max + 2 * books;
+    memory->direct_mask = power_of_two_from((uint64_t)DIRECT_PER_ORDER * orders_max) - 1;
+    memory->overflow_mask = power_of_two_from(2ull * orders_max) - 1;
+    memory->orders = reserve((size_t)orders_max + 1, sizeof *memory->orders);
+    memory->more = reserve((size_t)orders_max + 1, sizeof *memory->more);
+    memory->levels = reserve(((size_t)pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels);
+    memory->pages = reserve((size_t)pages_max + 1, sizeof *memory->pages);
+    memory->nodes = reserve((size_t)memory->nodes_max + 1, sizeof *memory->nodes);
+    memory->direct = reserve((size_t)memory->direct_mask + 1, sizeof *memory->direct);
+    memory->overflow = reserve((size_t)memory->overflow_mask + 1, sizeof *memory->overflow);
+    memory->tags = reserve((size_t)orders_max + 1, sizeof *memory->tags);
+    memory->found = reserve((size_t)orders_max + 1, sizeof *memory->found);
+    if (!memory->orders || !memory->more || !memory->levels || !memory->pages || !memory->nodes || !memory->direct ||
+        !memory->overflow || !memory->tags || !memory->found)
         return NULL;
     return TAKE(memory);
 }
@@ -104,92 +126,123 @@ void book_memory_free(struct book_memory *memory)
 {
     if (!memory)
         return;
-    free(memory->orders);
-    free(memory->levels);
-    free(memory->pages);
-    free(memory->nodes);
-    free(memory->id_pages);
-    free(memory->directory);
+    give_back(memory->orders, (size_t)memory->orders_max + 1, sizeof *memory->orders);
+    give_back(memory->more, (size_t)memory->orders_max + 1, sizeof *memory->more);
+    give_back(memory->levels, ((size_t)memory->pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels);
+    give_back(memory->pages, (size_t)memory->pages_max + 1, sizeof *memory->pages);
+    give_back(memory->nodes, (size_t)memory->nodes_max + 1, sizeof *memory->nodes);
+    give_back(memory->direct, (size_t)memory->direct_mask + 1, sizeof *memory->direct);
+    give_back(memory->overflow, (size_t)memory->overflow_mask + 1, sizeof *memory->overflow);
+    give_back(memory->tags, (size_t)memory->orders_max + 1, sizeof *memory->tags);
+    give_back(memory->found, (size_t)memory->orders_max + 1, sizeof *memory->found);
     free(memory);
 }
 
-bool book_has_room(const struct book_memory *memory)
+/* ---- Index: order id → slot. Deletion from the overflow shifts entries back, so there are no tombstones to clean.
+ * ---- */
+
+static inline uint32_t overflow_home(const struct book_memory *memory, uint64_t order_id)
 {
-    return memory->orders_live < memory->orders_max && memory->pages_live < memory->pages_max &&
-           memory->nodes_live + ADD_NODES_MAX <= memory->nodes_max;
+    return (uint32_t)(order_id * 0x9e3779b97f4a7c15u >> 32) & memory->overflow_mask;
 }
 
-/* ---- Index: order id → slot. Deletion shifts entries back, so the directory has no tombstones to clean. ---- */
-
-/* Neighbouring pages of ids share a line of the directory. */
-static inline uint32_t directory_home(const struct book_memory *memory, uint64_t key)
+static uint32_t overflow_find(const struct book_memory *memory, uint64_t order_id)
 {
-    uint64_t line = (key >> DIRECTORY_LINE_BITS) * 0x9e3779b97f4a7c15u >> memory->directory_shift;
-    return (uint32_t)line << DIRECTORY_LINE_BITS | ((uint32_t)key & DIRECTORY_LINE_MASK);
+    uint32_t at = overflow_home(memory, order_id);
+    while (memory->overflow[at] != BOOK_NONE && memory->orders[memory->overflow[at]].order_id != order_id)
+        at = (at + 1) & memory->overflow_mask;
+    return at;
 }
 
-/* The entry of a key, or the empty one where it would go. */
-static inline struct book_id_entry *directory_entry(const struct book_memory *memory, uint64_t key)
+static void overflow_erase(struct book_memory *memory, uint64_t order_id)
 {
-    uint32_t at = directory_home(memory, key);
-    while (memory->directory[at].key != key && memory->directory[at].key != 0)
-        at = (at + 1) & memory->directory_mask;
-    return &memory->directory[at];
-}
-
-static inline uint64_t id_key(uint64_t order_id)
-{
-    return (order_id >> BOOK_ID_BITS) + 1;
-}
-
-static void directory_erase(struct book_memory *memory, struct book_id_entry *entry)
-{
-    uint32_t hole = (uint32_t)(entry - memory->directory), mask = memory->directory_mask;
-    for (uint32_t at = (hole + 1) & mask; memory->directory[at].key != 0; at = (at + 1) & mask) {
-        uint32_t home = directory_home(memory, memory->directory[at].key);
+    uint32_t mask = memory->overflow_mask, hole = overflow_find(memory, order_id);
+    assert(memory->overflow[hole] != BOOK_NONE);
+    for (uint32_t at = (hole + 1) & mask; memory->overflow[at] != BOOK_NONE; at = (at + 1) & mask) {
+        uint32_t home = overflow_home(memory, memory->orders[memory->overflow[at]].order_id);
         if (((at - home) & mask) >= ((at - hole) & mask)) {
-            memory->directory[hole] = memory->directory[at];
+            memory->overflow[hole] = memory->overflow[at];
             hole = at;
         }
     }
-    memory->directory[hole].key = 0;
+    memory->overflow[hole] = BOOK_NONE;
+    memory->overflow_live--;
 }
 
-static uint32_t id_page_take(struct book_memory *memory)
+static inline void index_insert(struct book_memory *memory, uint64_t order_id, uint32_t slot)
 {
-    uint32_t page = memory->id_pages_free;
-    if (page == BOOK_NONE)
-        return ++memory->id_pages_used;
-    memory->id_pages_free = memory->id_pages[page].slots[0];
-    memory->id_pages[page].slots[0] = BOOK_NONE;
-    return page;
-}
-
-static void index_insert(struct book_memory *memory, uint64_t order_id, uint32_t slot)
-{
-    struct book_id_entry *entry = directory_entry(memory, id_key(order_id));
-    if (entry->key == 0)
-        *entry = (struct book_id_entry){ .key = id_key(order_id), .page = id_page_take(memory) };
-    entry->live++;
-    memory->id_pages[entry->page].slots[order_id & (BOOK_ID_PAGE - 1)] = slot;
-}
-
-static void index_erase(struct book_memory *memory, uint64_t order_id)
-{
-    struct book_id_entry *entry = directory_entry(memory, id_key(order_id));
-    assert(entry->key != 0);
-    memory->id_pages[entry->page].slots[order_id & (BOOK_ID_PAGE - 1)] = BOOK_NONE;
-    if (--entry->live > 0)
+    uint32_t *place = &memory->direct[order_id & memory->direct_mask];
+    if (*place == BOOK_NONE) {
+        *place = slot;
         return;
-    memory->id_pages[entry->page].slots[0] = memory->id_pages_free;
-    memory->id_pages_free = entry->page;
-    directory_erase(memory, entry);
+    }
+    memory->overflow[overflow_find(memory, order_id)] = slot;
+    memory->overflow_live++;
+}
+
+static inline void index_erase(struct book_memory *memory, uint64_t order_id, uint32_t slot)
+{
+    uint32_t *place = &memory->direct[order_id & memory->direct_mask];
+    if (*place == slot)
+        *place = BOOK_NONE;
+    else
+        overflow_erase(memory, order_id);
 }
 
 uint32_t book_find(const struct book_memory *memory, uint64_t order_id)
 {
-    const struct book_id_entry *entry = directory_entry(memory, id_key(order_id));
-    return entry->key == 0 ? BOOK_NONE : memory->id_pages[entry->page].slots[order_id & (BOOK_ID_PAGE - 1)];
+    uint32_t slot = memory->direct[order_id & memory->direct_mask];
+    if (slot != BOOK_NONE && memory->orders[slot].order_id == order_id)
+        return slot;
+    return memory->overflow_live == 0 ? BOOK_NONE : memory->overflow[overflow_find(memory, order_id)];
+}
+
+/* ---- Orders of a user ---- */
+
+static inline uint16_t tag_of(uint64_t user_id, uint16_t market)
+{
+    return (uint16_t)((user_id ^ (uint64_t)market << 48) * 0x9e3779b97f4a7c15u >> 48);
+}
+
+static void sift_down(const struct book_order *orders, uint32_t *slots, uint32_t at, uint32_t count)
+{
+    uint32_t slot = slots[at], child;
+    while ((child = 2 * at + 1) < count) {
+        if (child + 1 < count && orders[slots[child + 1]].order_id > orders[slots[child]].order_id)
+            child++;
+        if (orders[slots[child]].order_id <= orders[slot].order_id)
+            break;
+        slots[at] = slots[child];
+        at = child;
+    }
+    slots[at] = slot;
+}
+
+/* A heap sort: qsort() would allocate. */
+void book_sort_by_id(const struct book_memory *memory, uint32_t *slots, uint32_t count)
+{
+    for (uint32_t at = count / 2; at-- > 0;)
+        sift_down(memory->orders, slots, at, count);
+    for (uint32_t end = count; end-- > 1;) {
+        uint32_t last = slots[0];
+        slots[0] = slots[end];
+        slots[end] = last;
+        sift_down(memory->orders, slots, 0, end);
+    }
+}
+
+uint32_t book_find_user(struct book_memory *memory, uint64_t user_id, uint16_t market)
+{
+    uint16_t tag = tag_of(user_id, market);
+    uint32_t count = 0;
+    for (uint32_t slot = 1; slot <= memory->orders_used; slot++) {
+        const struct book_order *order = &memory->orders[slot];
+        if (memory->tags[slot] == tag && order->level != BOOK_NONE && order->user_id == user_id &&
+            order->market == market)
+            memory->found[count++] = slot;
+    }
+    book_sort_by_id(memory, memory->found, count);
+    return count;
 }
 
 /* ---- Tree of pages ---- */
@@ -344,30 +397,25 @@ uint32_t book_level_after(const struct book_memory *memory, enum book_side_index
     return page << BOOK_PAGE_BITS | nearest(rest, side);
 }
 
-static uint32_t level_open(
-    struct book_memory *memory, struct book_side *side, enum book_side_index index, int64_t price_ticks)
+static void level_open(
+    struct book_memory *memory, struct book_side *side, enum book_side_index index, uint32_t level, int64_t price_ticks)
 {
-    int64_t number = price_ticks >> BOOK_PAGE_BITS;
-    uint32_t page = page_lookup(memory, side, number);
-    if (page == BOOK_NONE)
-        page = page_make(memory, side, number);
-    side->window[number & (BOOK_WINDOW_PAGES - 1)] = page;
-    uint32_t tick = (uint32_t)price_ticks & (BOOK_PAGE_TICKS - 1);
-    uint32_t level = page << BOOK_PAGE_BITS | tick;
-    if (memory->levels[level].orders == 0) {
-        memory->pages[page].used |= 1ull << tick;
-        side->levels++;
-        if (side->best == BOOK_NONE || (index == BOOK_ASK ? price_ticks < book_level_price(memory, side->best)
-                                                          : price_ticks > book_level_price(memory, side->best)))
-            side->best = level;
+    memory->pages[level >> BOOK_PAGE_BITS].used |= 1ull << (level & (BOOK_PAGE_TICKS - 1));
+    side->levels++;
+    if (side->best == BOOK_NONE ||
+        (index == BOOK_ASK ? price_ticks < side->best_ticks : price_ticks > side->best_ticks)) {
+        side->best = level;
+        side->best_ticks = price_ticks;
     }
-    return level;
 }
 
 static void level_close(struct book_memory *memory, struct book_side *side, enum book_side_index index, uint32_t level)
 {
-    if (side->best == level)
+    if (side->best == level) {
         side->best = book_level_after(memory, index, level);
+        if (side->best != BOOK_NONE)
+            side->best_ticks = book_level_price(memory, side->best);
+    }
     side->levels--;
     uint32_t page = level >> BOOK_PAGE_BITS;
     memory->pages[page].used &= ~(1ull << (level & (BOOK_PAGE_TICKS - 1)));
@@ -377,33 +425,20 @@ static void level_close(struct book_memory *memory, struct book_side *side, enum
 
 /* ---- Orders ---- */
 
-uint32_t book_add(struct book_memory *memory, struct book *book, const struct book_order *order)
+static inline void link_last(struct book_memory *memory, struct book_level *level, uint32_t slot)
 {
-    assert(order->price_ticks > 0 && order->remaining_lots > 0);
-    enum book_side_index index = order->side;
-    uint32_t level_slot = level_open(memory, &book->sides[index], index, order->price_ticks);
-    struct book_level *level = &memory->levels[level_slot];
-    uint32_t slot = order_take(memory);
-    struct book_order *resting = &memory->orders[slot];
-    *resting = *order;
-    resting->level = level_slot;
-    resting->next = BOOK_NONE;
-    resting->prev = level->tail;
+    struct book_order *order = &memory->orders[slot];
+    order->next = BOOK_NONE;
+    order->prev = level->tail;
     if (level->tail != BOOK_NONE)
         memory->orders[level->tail].next = slot;
     else
         level->head = slot;
     level->tail = slot;
-    level->orders++;
-    level->total_lots += order->remaining_lots;
-    index_insert(memory, order->order_id, slot);
-    return slot;
 }
 
-void book_remove(struct book_memory *memory, struct book *book, uint32_t slot)
+static inline void unlink_order(struct book_memory *memory, struct book_level *level, const struct book_order *order)
 {
-    struct book_order *order = &memory->orders[slot];
-    struct book_level *level = &memory->levels[order->level];
     if (order->prev != BOOK_NONE)
         memory->orders[order->prev].next = order->next;
     else
@@ -412,24 +447,60 @@ void book_remove(struct book_memory *memory, struct book *book, uint32_t slot)
         memory->orders[order->next].prev = order->prev;
     else
         level->tail = order->prev;
-    level->total_lots -= order->remaining_lots;
-    index_erase(memory, order->order_id);
-    if (--level->orders == 0)
-        level_close(memory, &book->sides[order->side], order->side, order->level);
-    order_give(memory, slot);
 }
 
-void book_reduce(struct book_memory *memory, struct book *book, uint32_t slot, int64_t lots)
+uint32_t book_add(struct book_memory *memory, struct book *book, const struct book_order *order)
+{
+    assert(order->price_ticks > 0 && order->remaining_lots > 0);
+    enum book_side_index index = order->side;
+    struct book_side *side = &book->sides[index];
+    int64_t number = order->price_ticks >> BOOK_PAGE_BITS;
+    uint32_t page = page_lookup(memory, side, number);
+    if (memory->orders_live >= memory->orders_max || (page == BOOK_NONE && memory->pages_live >= memory->pages_max))
+        return BOOK_NONE;
+    if (page == BOOK_NONE)
+        page = page_make(memory, side, number);
+    side->window[number & (BOOK_WINDOW_PAGES - 1)] = page;
+    uint32_t level_slot = page << BOOK_PAGE_BITS | ((uint32_t)order->price_ticks & (BOOK_PAGE_TICKS - 1));
+    struct book_level *level = &memory->levels[level_slot];
+    if (level->total_lots > INT64_MAX - order->remaining_lots)
+        return BOOK_NONE;
+    if (level->orders++ == 0)
+        level_open(memory, side, index, level_slot, order->price_ticks);
+    level->total_lots += order->remaining_lots;
+    uint32_t slot = order_take(memory);
+    memory->orders[slot] = *order;
+    memory->orders[slot].level = level_slot;
+    link_last(memory, level, slot);
+    index_insert(memory, order->order_id, slot);
+    memory->tags[slot] = tag_of(order->user_id, order->market);
+    return slot;
+}
+
+void book_requeue(struct book_memory *memory, uint32_t slot, int64_t lots)
 {
     struct book_order *order = &memory->orders[slot];
-    assert(lots > 0 && lots <= order->remaining_lots);
-    if (lots == order->remaining_lots) {
-        book_remove(memory, book, slot);
+    struct book_level *level = &memory->levels[order->level];
+    assert(order->remaining_lots == 0 && lots > 0);
+    order->remaining_lots = lots;
+    level->total_lots += lots;
+    if (level->tail == slot)
         return;
-    }
-    order->remaining_lots -= lots;
-    order->filled_lots += lots;
-    memory->levels[order->level].total_lots -= lots;
+    unlink_order(memory, level, order);
+    link_last(memory, level, slot);
+}
+
+void book_remove(struct book_memory *memory, struct book *book, uint32_t slot)
+{
+    struct book_order *order = &memory->orders[slot];
+    uint32_t level_slot = order->level;
+    struct book_level *level = &memory->levels[level_slot];
+    unlink_order(memory, level, order);
+    level->total_lots -= order->remaining_lots;
+    index_erase(memory, order->order_id, slot);
+    if (--level->orders == 0)
+        level_close(memory, &book->sides[order->side], order->side, level_slot);
+    order_give(memory, slot);
 }
 
 /* ---- Checks ---- */
@@ -442,6 +513,7 @@ static uint32_t check_level(const struct book_memory *memory, enum book_side_ind
     for (uint32_t at = level->head; at != BOOK_NONE; at = memory->orders[at].next) {
         const struct book_order *order = &memory->orders[at];
         assert(order->prev == prev && order->level == slot && order->side == side && order->remaining_lots > 0);
+        assert(memory->tags[at] == tag_of(order->user_id, order->market));
         assert(order->price_ticks == book_level_price(memory, slot));
         assert(book_find(memory, order->order_id) == at);
         lots += order->remaining_lots;
@@ -467,7 +539,7 @@ void book_check(const struct book_memory *memory, const struct book *book)
             levels++;
         }
         assert(levels == book->sides[side].levels);
+        uint32_t best = book->sides[side].best;
+        assert(best == BOOK_NONE || book_level_price(memory, best) == book->sides[side].best_ticks);
     }
-    uint32_t bid = book->sides[BOOK_BID].best, ask = book->sides[BOOK_ASK].best;
-    assert(bid == BOOK_NONE || ask == BOOK_NONE || book_level_price(memory, bid) < book_level_price(memory, ask));
 }

@@ -7,8 +7,11 @@
  * market by itself, and prices outside fall back to the tree: memory is paid per page in use, never per tick of the
  * range.
  *
- * Orders. One cache line each, pooled, linked by 32-bit slots (0: none), found by order id through an open-addressed
- * index that keeps neighbouring ids in one line. The pools are shared by all books of one book_memory.
+ * Orders. One cache line each, pooled, linked by 32-bit slots (0: none). What few orders have (hidden lots, an expiry,
+ * own fees, …) lies in a second table by the same slot and is touched for them only. Ids are found through a table
+ * addressed by their low bits, so that a stream of new ids walks it from line to line; the rare id whose place is taken
+ * by another live one goes to a hash table. A 16-bit tag of user and market per slot, in a dense array, finds the
+ * orders of a user by a scan. The pools are shared by all books of one book_memory.
  *
  * Invariants: a level that is in its page's bitmap has at least one order; a page in the tree has at least one level;
  * total_lots and orders of a level are those of its queue; every resting order is in the index, once. */
@@ -26,15 +29,39 @@ enum {
 
 enum book_side_index { BOOK_BID, BOOK_ASK };
 
+enum book_flag {
+    BOOK_HAS_MORE = 1, /* its struct book_more counts */
+    BOOK_WAITS = 2,    /* in a book of stop orders: price_ticks is the stop price */
+    BOOK_POST_ONLY = 4,
+    BOOK_SLIDES = 8,
+    BOOK_SELF_TRADE_SHIFT = 4, /* two bits from here: the mode, less one */
+};
+
 struct book_order {
     uint64_t order_id, user_id;
     int64_t price_ticks;
-    int64_t remaining_lots; /* > 0 */
+    int64_t remaining_lots; /* > 0; of an iceberg what shows */
     int64_t filled_lots;
     uint32_t next, prev; /* slots in the level's queue; while free, next links the free list */
     uint32_t level;
     uint16_t market;
-    uint8_t side; /* enum book_side_index */
+    uint8_t side;  /* enum book_side_index */
+    uint8_t flags; /* enum book_flag */
+} __attribute__((aligned(64)));
+
+struct book_more {
+    union {
+        int64_t hidden_lots; /* of a resting order */
+        int64_t limit_ticks; /* of a waiting one */
+    };
+    int64_t display_lots;  /* 0: all */
+    int64_t expires_at_us; /* 0: never */
+    uint32_t maker_ppm, taker_ppm;
+    uint32_t child, right, left;     /* in the heap of expiries */
+    uint32_t quote_next, quote_prev; /* in the list of a quote set */
+    uint16_t quote_set;              /* 0: no quote */
+    uint8_t type, time_in_force;     /* of a waiting order */
+    bool has_fees;
 } __attribute__((aligned(64)));
 
 struct book_level {
@@ -57,38 +84,29 @@ struct book_node {
     uint8_t place;
 };
 
-enum { BOOK_ID_BITS = 6, BOOK_ID_PAGE = 1 << BOOK_ID_BITS };
-
-struct book_id_page {
-    uint32_t slots[BOOK_ID_PAGE]; /* BOOK_NONE: no such order; while the page is free, slots[0] links the free list */
-};
-
-struct book_id_entry {
-    uint64_t key;  /* order id >> BOOK_ID_BITS, plus 1; 0: empty */
-    uint32_t page; /* of ids */
-    uint32_t live; /* slots in use there, > 0 */
-};
-
 /* Everything a shard's books are made of; sized once. Memory is touched only as it is used. */
 struct book_memory {
     struct book_order *orders;
+    struct book_more *more;
     struct book_level *levels; /* page p owns levels p × 64 … p × 64 + 63 */
     struct book_page *pages;
     struct book_node *nodes;
-    struct book_id_page *id_pages;
-    struct book_id_entry *directory; /* linear probing, at most half full */
+    uint32_t *direct;   /* slot by order id & direct_mask */
+    uint32_t *overflow; /* slots by hash of the id, linear probing, at most half full */
+    uint16_t *tags;     /* by slot; of free slots stale */
+    uint32_t *found;    /* room for orders_max slots: the result of a search */
+    uint32_t direct_mask, overflow_mask, overflow_live;
     uint32_t orders_max, pages_max, nodes_max;
     uint32_t orders_used, pages_used, nodes_used; /* highest slot ever handed out */
     uint32_t orders_free, pages_free, nodes_free; /* free lists */
     uint32_t orders_live, pages_live, nodes_live;
-    uint32_t id_pages_used, id_pages_free;
-    uint32_t directory_mask, directory_shift;
 };
 
 struct book_side {
-    uint32_t best; /* level; BOOK_NONE: empty */
+    uint32_t best;      /* level; BOOK_NONE: empty */
+    uint32_t levels;    /* in use */
+    int64_t best_ticks; /* price of `best` */
     uint32_t root, height;
-    uint32_t levels; /* in use */
     uint32_t window[BOOK_WINDOW_PAGES];
 };
 
@@ -96,23 +114,45 @@ struct book {
     struct book_side sides[2];
 };
 
-/* orders_max 1 … 2^30; pages_max bounds how widely prices may be scattered. NULL: not enough address space. */
-struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max);
+/* orders_max 1 … 2^30; pages_max bounds how widely prices may be scattered; books: how many will use it. NULL: not
+ * enough address space. */
+struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books);
 void book_memory_free(struct book_memory *memory); /* NULL is fine */
 DEFINE_CLEANUP(struct book_memory *, book_memory_free)
 
-/* true: book_add() with any price will succeed. */
-bool book_has_room(const struct book_memory *memory);
-
-/* Appends to the queue of its price. `order` gives id, user, price > 0, lots, market and side; its id must not be
- * resting. Needs book_has_room(). Returns the slot. */
+/* Appends to the queue of its price. `order` gives id, user, price > 0, lots, market, side and flags; its id must not
+ * be resting. Returns the slot; BOOK_NONE: no room for an order, for a page, or for the lots in one level's sum. */
 uint32_t book_add(struct book_memory *memory, struct book *book, const struct book_order *order);
 
-/* Takes `lots` off a resting order; with nothing left it leaves the book and its slot is free. */
-void book_reduce(struct book_memory *memory, struct book *book, uint32_t slot, int64_t lots);
+/* `lots` of a resting order were executed, or taken off it. What is left may be 0 until the caller removes or refills
+ * it. */
+static inline void book_fill(struct book_memory *memory, uint32_t slot, int64_t lots)
+{
+    struct book_order *order = &memory->orders[slot];
+    order->remaining_lots -= lots;
+    order->filled_lots += lots;
+    memory->levels[order->level].total_lots -= lots;
+}
+
+static inline void book_shrink(struct book_memory *memory, uint32_t slot, int64_t lots)
+{
+    struct book_order *order = &memory->orders[slot];
+    order->remaining_lots -= lots;
+    memory->levels[order->level].total_lots -= lots;
+}
+
+/* Puts an order that shows nothing any more at the end of its queue with `lots`. */
+void book_requeue(struct book_memory *memory, uint32_t slot, int64_t lots);
 
 /* Takes an order off the book, whatever is left of it. */
 void book_remove(struct book_memory *memory, struct book *book, uint32_t slot);
+
+/* The slots of a user's orders in a market, in memory->found, by order id. Returns how many. Looks at every slot's tag.
+ */
+uint32_t book_find_user(struct book_memory *memory, uint64_t user_id, uint16_t market);
+
+/* Sorts slots by order id, in place. */
+void book_sort_by_id(const struct book_memory *memory, uint32_t *slots, uint32_t count);
 
 /* Slot of a resting order, or BOOK_NONE. */
 uint32_t book_find(const struct book_memory *memory, uint64_t order_id);
@@ -121,7 +161,7 @@ uint32_t book_find(const struct book_memory *memory, uint64_t order_id);
 uint32_t book_level_at(
     const struct book_memory *memory, const struct book *book, enum book_side_index side, int64_t price_ticks);
 
-/* The next level away from the touch, or BOOK_NONE. */
+/* The next level away from the touch, or BOOK_NONE. With the other side's index: the next one towards the touch. */
 uint32_t book_level_after(const struct book_memory *memory, enum book_side_index side, uint32_t level);
 
 static inline int64_t book_level_price(const struct book_memory *memory, uint32_t level)

@@ -99,10 +99,10 @@ struct engine_party {
     int64_t filled_lots, remaining_lots; /* after this fill; remaining is 0 for a buy by quote amount */
     int64_t fee_minor;                   /* of what it received */
     int64_t limit_ticks;                 /* what a buyer's hold was computed with; by quote amount: the fill's price */
-    int64_t visible_lots;                /* what shows of it in the book after this fill; 0: it has left, or never was */
-    uint8_t status;                      /* enum engine_status: PARTIALLY_FILLED or FILLED */
-    bool in_book;                        /* it was resting: always the maker, in an auction both */
-    bool requeued;                       /* an iceberg showed its next part, at the end of the queue */
+    int64_t visible_lots; /* what shows of it in the book after this fill; 0: it has left, or never was */
+    uint8_t status;       /* enum engine_status: PARTIALLY_FILLED or FILLED */
+    bool in_book;         /* it was resting: always the maker, in an auction both */
+    bool requeued;        /* an iceberg showed its next part, at the end of the queue */
 };
 
 /* seq: the trade; seq + 1: the maker's event; seq + 2: the taker's. In an auction the taker is the younger order. */
@@ -124,7 +124,8 @@ struct engine_opened {
     bool waiting;
 };
 
-/* The order is final without being filled. filled + remaining is its quantity; remaining is 0 for a buy by quote amount. */
+/* The order is final without being filled. filled + remaining is its quantity; remaining is 0 for a buy by quote
+ * amount. */
 struct engine_closed {
     struct engine_record record;
     uint64_t order_id, user_id;
@@ -182,11 +183,11 @@ struct engine_level_change {
 };
 
 struct engine_group {
-    struct engine_record record;                 /* seq: of the postings, then the levels, then the orders */
-    uint64_t posting_seq, book_seq, orders_seq;  /* 0: no such part */
-    uint32_t postings, levels, orders;           /* how many */
-    uint32_t last;                               /* 1: the command ends here */
-    struct engine_level_change changes[];        /* `levels` of them */
+    struct engine_record record;                /* seq: of the postings, then the levels, then the orders */
+    uint64_t posting_seq, book_seq, orders_seq; /* 0: no such part */
+    uint32_t postings, levels, orders;          /* how many */
+    uint32_t last;                              /* 1: the command ends here */
+    struct engine_level_change changes[];       /* `levels` of them */
 };
 
 /* A level-3 change: an order as others see it. */

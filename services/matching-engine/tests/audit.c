@@ -7,10 +7,14 @@
 
 enum { HOLDS_MAX = 1 << 16, LEVELS_MAX = 1 << 14, MARKETS_MAX = 8, ASSETS_MAX = 8 };
 
+/* An order as its events tell. */
 struct hold {
     uint64_t order_id;
     int64_t minor; /* still set aside */
-    bool open;
+    int64_t quantity_lots, filled_lots;
+    int64_t shown_lots, shown_ticks; /* by level 3 */
+    uint8_t side;
+    bool by_quote, open;
 };
 
 struct audit {
@@ -18,7 +22,8 @@ struct audit {
     struct hold holds[HOLDS_MAX]; /* hashed by order id, linear probing; order_id 0: empty */
     size_t holds_count;
     uint64_t seq[MARKETS_MAX], trade_id[MARKETS_MAX], posting_seq[MARKETS_MAX], book_seq[MARKETS_MAX];
-    uint64_t postings[MARKETS_MAX]; /* since the last POSTINGS */
+    uint64_t orders_seq[MARKETS_MAX];
+    uint64_t postings[MARKETS_MAX], orders[MARKETS_MAX]; /* since the last group */
     int64_t at_us[MARKETS_MAX];
     struct {
         uint16_t market;
@@ -42,23 +47,45 @@ void audit_set_engine(struct audit *audit, const struct engine *engine)
     audit->engine = engine;
 }
 
-static struct hold *hold_of(struct audit *audit, uint64_t order_id)
+static size_t hold_place(const struct audit *audit, uint64_t order_id)
 {
     size_t at = order_id * 0x9e3779b97f4a7c15u >> 48 & (HOLDS_MAX - 1);
-
     while (audit->holds[at].order_id != 0 && audit->holds[at].order_id != order_id)
         at = (at + 1) & (HOLDS_MAX - 1);
-    return &audit->holds[at];
+    return at;
+}
+
+static struct hold *hold_of(struct audit *audit, uint64_t order_id)
+{
+    return &audit->holds[hold_place(audit, order_id)];
 }
 
 void audit_accept(struct audit *audit, uint16_t market, const struct engine_command *order)
 {
     struct hold *hold = hold_of(audit, order->order_id);
-
     (void)market;
     audit->holds_count += hold->order_id == 0 ? 1 : 0;
     cr_assert(audit->holds_count < HOLDS_MAX / 2, "more orders than this audit was made for");
-    *hold = (struct hold){ order->order_id, order->hold_minor, true };
+    *hold = (struct hold){ .order_id = order->order_id,
+        .minor = order->hold_minor,
+        .quantity_lots = order->quantity_lots,
+        .side = order->side,
+        .by_quote = order->more && order->more->quote_minor != 0,
+        .open = true };
+}
+
+void audit_accept_amend(struct audit *audit, const struct engine_command *amend)
+{
+    struct hold *hold = hold_of(audit, amend->order_id);
+    if (hold->open)
+        hold->minor += amend->hold_minor;
+}
+
+bool audit_order(const struct audit *audit, uint64_t order_id, struct audit_order *ret_order)
+{
+    const struct hold *hold = &audit->holds[hold_place(audit, order_id)];
+    *ret_order = (struct audit_order){ hold->minor, hold->filled_lots, hold->side };
+    return hold->open;
 }
 
 static void check_legs(const struct settlement_leg *legs, size_t count)
@@ -95,6 +122,32 @@ static void finish(struct audit *audit, uint64_t order_id)
     hold->open = false;
 }
 
+/* Nothing of an order is lost or made: what was filled and what remains is its quantity. */
+static void check_lots(struct audit *audit, uint64_t order_id, int64_t filled_lots, int64_t remaining_lots)
+{
+    struct hold *hold = hold_of(audit, order_id);
+    bool spends = hold->by_quote && hold->side == ENGINE_BUY;
+    cr_assert(hold->open, "an event of order %lu, which is not open", order_id);
+    cr_assert(spends ? remaining_lots == 0 : filled_lots + remaining_lots == hold->quantity_lots,
+        "order %lu: %ld filled and %ld left of %ld", order_id, filled_lots, remaining_lots, hold->quantity_lots);
+    hold->filled_lots = filled_lots;
+}
+
+static void audit_party(struct audit *audit, const struct engine_fill *fill, const struct engine_party *party)
+{
+    struct hold *hold = hold_of(audit, party->order_id);
+    bool is_filled = party->status == ENGINE_FILLED;
+    cr_assert(party->filled_lots == hold->filled_lots + fill->quantity_lots);
+    check_lots(audit, party->order_id, party->filled_lots, party->remaining_lots);
+    cr_assert(hold->side == ENGINE_BUY ? fill->price_ticks <= party->limit_ticks
+                                       : fill->price_ticks >= party->limit_ticks || hold->by_quote,
+        "order %lu trades through its limit", party->order_id);
+    cr_assert(
+        is_filled == (hold->by_quote && hold->side == ENGINE_BUY ? hold->minor == 0 : party->remaining_lots == 0));
+    if (is_filled)
+        finish(audit, party->order_id);
+}
+
 static void audit_fill(struct audit *audit, const struct engine_market_config *config, const struct engine_fill *fill)
 {
     struct settlement_leg legs[SETTLEMENT_LEGS_MAX];
@@ -104,31 +157,57 @@ static void audit_fill(struct audit *audit, const struct engine_market_config *c
     cr_assert(fill->trade_id == ++audit->trade_id[fill->record.market]);
     cr_assert(fill->quantity_lots > 0);
     cr_assert(fill->maker.user_id != fill->taker.user_id, "a self-trade");
-    cr_assert(taker_buys ? fill->price_ticks <= fill->taker.limit_ticks : fill->price_ticks >= fill->taker.limit_ticks,
-        "a trade through the taker's limit");
     uint32_t taker_pays = taker_buys ? config->quote_asset_id : config->base_asset_id;
     uint32_t maker_pays = taker_buys ? config->base_asset_id : config->quote_asset_id;
     draw(audit, fill->taker.order_id, fill->taker.user_id, taker_pays, legs, count);
     draw(audit, fill->maker.order_id, fill->maker.user_id, maker_pays, legs, count);
-    if (fill->taker.remaining_lots == 0)
-        finish(audit, fill->taker.order_id);
-    if (fill->maker.remaining_lots == 0)
-        finish(audit, fill->maker.order_id);
+    audit_party(audit, fill, &fill->maker);
+    audit_party(audit, fill, &fill->taker);
     audit->postings[fill->record.market]++;
 }
 
-static void audit_closed(
-    struct audit *audit, const struct engine_market_config *config, const struct engine_closed *closed)
+static void release(struct audit *audit, const struct engine_record *record, uint64_t order_id, uint64_t user_id,
+    int64_t released_minor)
 {
+    const struct engine_market_config *config = &engine_market_get(audit->engine, record->market)->config;
+    enum engine_side side = record->side;
     struct settlement_leg legs[SETTLEMENT_LEGS_MAX];
-    size_t count = settlement_of_release(
-        config, (enum engine_side)closed->record.side, closed->user_id, closed->released_minor, legs);
+    size_t count = settlement_of_release(config, side, user_id, released_minor, legs);
+    cr_assert(released_minor >= 0);
     check_legs(legs, count);
+    audit->postings[record->market]++;
+    if (count > 0 && hold_of(audit, order_id)->open)
+        draw(
+            audit, order_id, user_id, side == ENGINE_BUY ? config->quote_asset_id : config->base_asset_id, legs, count);
+}
+
+static void audit_closed(struct audit *audit, const struct engine_closed *closed)
+{
     cr_assert(closed->status != ENGINE_REJECTED || closed->filled_lots == 0, "a rejected order has fills");
-    draw(audit, closed->order_id, closed->user_id,
-        closed->record.side == ENGINE_BUY ? config->quote_asset_id : config->base_asset_id, legs, count);
+    check_lots(audit, closed->order_id, closed->filled_lots, closed->remaining_lots);
+    release(audit, &closed->record, closed->order_id, closed->user_id, closed->released_minor);
     finish(audit, closed->order_id);
-    audit->postings[closed->record.market]++;
+}
+
+static void audit_amended(struct audit *audit, const struct engine_amended *amended)
+{
+    struct hold *hold = hold_of(audit, amended->order_id);
+    hold->quantity_lots = amended->quantity_lots;
+    check_lots(audit, amended->order_id, amended->filled_lots, amended->remaining_lots);
+    release(audit, &amended->record, amended->order_id, amended->user_id, amended->released_minor);
+}
+
+static void audit_level3(struct audit *audit, const struct engine_record *record)
+{
+    struct engine_order_change changes[2];
+    size_t count = engine_level3_of(record, changes);
+    for (size_t i = 0; i < count; i++) {
+        struct hold *hold = hold_of(audit, changes[i].order_id);
+        cr_assert(changes[i].visible_lots >= 0 && changes[i].side == hold->side);
+        hold->shown_lots = changes[i].visible_lots;
+        hold->shown_ticks = changes[i].price_ticks;
+    }
+    audit->orders[record->market] += count;
 }
 
 static void apply_level(struct audit *audit, uint16_t market, const struct engine_level_change *change)
@@ -174,6 +253,10 @@ static void audit_group(struct audit *audit, const struct engine_group *group)
         cr_assert(group->posting_seq == ++audit->posting_seq[market]);
     cr_assert(group->postings == audit->postings[market] && group->postings <= ENGINE_POSTINGS_MAX);
     audit->postings[market] = 0;
+    if (group->orders > 0)
+        cr_assert(group->orders_seq == ++audit->orders_seq[market]);
+    cr_assert(group->orders == audit->orders[market] && group->orders <= ENGINE_ORDERS_MAX);
+    audit->orders[market] = 0;
     if (group->levels > 0)
         audit_levels(audit, group);
 }
@@ -181,27 +264,34 @@ static void audit_group(struct audit *audit, const struct engine_group *group)
 void audit_records(void *context, const struct engine_record *first, size_t size)
 {
     struct audit *audit = context;
-    for (each_record(record, first, size)) {
+    for (engine_each_record(record, first, size)) {
         uint16_t market = record->market;
         const struct engine_market_config *config = &engine_market_get(audit->engine, market)->config;
         cr_assert(market < MARKETS_MAX && record->size % 8 == 0 && record->size >= sizeof *record);
         cr_assert(record->seq == ++audit->seq[market], "seq %lu where %lu was due", record->seq, audit->seq[market]);
         cr_assert(record->at_us >= audit->at_us[market], "time went back");
         audit->at_us[market] = record->at_us;
+        audit_level3(audit, record);
         switch ((enum engine_record_kind)record->kind) {
         case ENGINE_RECORD_FILL:
             audit->seq[market] += 2;
             audit_fill(audit, config, (const struct engine_fill *)record);
             break;
         case ENGINE_RECORD_CLOSED:
-            audit_closed(audit, config, (const struct engine_closed *)record);
+            audit_closed(audit, (const struct engine_closed *)record);
             break;
+        case ENGINE_RECORD_AMENDED:
+            audit_amended(audit, (const struct engine_amended *)record);
+            break;
+        case ENGINE_RECORD_AMEND_REJECTED: {
+            const struct engine_amend_rejected *rejected = (const void *)record;
+            release(audit, record, rejected->order_id, rejected->user_id, rejected->released_minor);
+            break;
+        }
         case ENGINE_RECORD_GROUP:
             audit_group(audit, (const struct engine_group *)record);
             break;
         case ENGINE_RECORD_TRIGGERED:
-        case ENGINE_RECORD_AMENDED:
-        case ENGINE_RECORD_AMEND_REJECTED:
         case ENGINE_RECORD_OPENED:
         case ENGINE_RECORD_CANCEL_REJECTED:
             break;
@@ -226,6 +316,8 @@ static bool resting_is_covered(void *context, const struct engine_resting *order
                          : order->remaining_lots * settled->config->lot_minor;
     cr_assert(hold->open && hold->minor == needed, "order %lu rests with %ld held, needs %ld", order->order_id,
         hold->minor, needed);
+    cr_assert(hold->shown_lots == order->visible_lots && (order->waiting || hold->shown_ticks == order->price_ticks),
+        "order %lu shows %ld, by level 3 %ld", order->order_id, order->visible_lots, hold->shown_lots);
     settled->orders++;
     return true;
 }
@@ -250,17 +342,20 @@ void audit_settled(struct audit *audit)
 {
     struct settled settled = { .audit = audit };
     for (uint16_t market = 0; market < engine_market_count(audit->engine); market++) {
-        cr_assert(audit->postings[market] == 0, "a fill or release without POSTINGS");
+        cr_assert(audit->postings[market] == 0, "a fill or release without a group");
         settled.market = market;
         settled.config = &engine_market_get(audit->engine, market)->config;
         for (enum engine_side side = ENGINE_BUY; side <= ENGINE_SELL; side++) {
             engine_each_order(audit->engine, market, side, resting_is_covered, &settled);
+            engine_each_waiting(audit->engine, market, side, resting_is_covered, &settled);
             engine_each_level(audit->engine, market, side, level_is_known, &settled);
         }
     }
     cr_assert(settled.levels == audit->levels_count, "a level that changes gave is not in the book");
     cr_assert(settled.orders == engine_orders_count(audit->engine));
-    for (size_t i = 0; i < HOLDS_MAX; i++)
+    for (size_t i = 0; i < HOLDS_MAX; i++) {
         settled.orders -= audit->holds[i].open ? 1 : 0;
+        cr_assert(audit->holds[i].open || audit->holds[i].shown_lots == 0, "level 3 shows an order that is closed");
+    }
     cr_assert(settled.orders == 0, "an order that does not rest has a hold");
 }

@@ -94,8 +94,8 @@ SCRIPT(cancels_the_newer_order_of_a_self_trade, { "sell 1 u1 1@100", NULL, NULL 
     { "buy 4 u2 3@101", "fill 1@100 m1 t4; close 4 2 self-trade; post 2; book a100:1/1", "| 100:2x1 101:3x1" },
     { "buy 5 u2 1@100", "close 5 1 self-trade; post 1", "| 100:2x1 101:3x1" })
 
-SCRIPT(refuses_what_it_does_not_honour, { "buy 1 u1 1@100 gtd", "refuse 1 1 unsupported; post 1", "|" },
-    { "buy 2 u1 1@100 stop", "refuse 2 1 unsupported; post 1", "|" },
+SCRIPT(refuses_what_it_does_not_honour, { "buy 1 u1 5@100 show=2 ioc", "refuse 1 5 unsupported; post 1", "|" },
+    { "buy 2 u1 1@100 post stop=100", "refuse 2 1 unsupported; post 1", "|" },
     { "buy 3 u1 1@100 post ioc", "refuse 3 1 unsupported; post 1", "|" },
     { "buy 4 u1 1@100 market", "refuse 4 1 unsupported; post 1", "|" })
 

@@ -52,7 +52,7 @@ static void collect(void *context, const struct engine_record *first, size_t siz
 {
     struct run *run = context;
     audit_records(run->audit, first, size);
-    for (each_record(record, first, size)) {
+    for (engine_each_record(record, first, size)) {
         const struct engine_fill *fill = (const void *)record;
         const struct engine_closed *order = (const void *)record;
         const struct engine_opened *opened = (const void *)record;
@@ -138,8 +138,8 @@ static void place(struct run *run)
     } kinds[] = { { ENGINE_LIMIT, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_GTC, false },
         { ENGINE_LIMIT, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_GTC, true },
         { ENGINE_LIMIT, ENGINE_IOC, false }, { ENGINE_LIMIT, ENGINE_FOK, false }, { ENGINE_MARKET, ENGINE_IOC, false },
-        { ENGINE_MARKET, ENGINE_FOK, false }, { ENGINE_MARKET, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_GTD, false },
-        { ENGINE_STOP, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_FOK, true } };
+        { ENGINE_MARKET, ENGINE_FOK, false }, { ENGINE_MARKET, ENGINE_GTC, false }, { ENGINE_LIMIT, ENGINE_IOC, true },
+        { ENGINE_MARKET, ENGINE_IOC, true }, { ENGINE_LIMIT, ENGINE_FOK, true } };
     /* Most operations are of the first, supported kinds. */
     size_t kind = below(run, 10) < 9 ? below(run, 9) : below(run, ARRAY_LEN(kinds));
     int64_t span = run->regime->price_span_ticks;
@@ -196,7 +196,7 @@ static void run_regime(const struct regime *regime, uint64_t seed)
     static struct run run;
     run = (struct run){ .regime = regime, .random = seed, .audit = audit_new() };
     run.engine = engine_new(&(struct engine_options){
-        .orders_max = regime->orders_max, .markets_max = 1, .drain = collect, .context = &run });
+        .orders_max = regime->orders_max, .markets_max = 1, .level3 = true, .drain = collect, .context = &run });
     cr_assert(run.engine);
     audit_set_engine(run.audit, run.engine);
     run.naive.orders_max = regime->orders_max;

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TEXT_MAX = 1 << 20 };
@@ -12,6 +13,7 @@ struct script {
     struct engine_market_config config;
     uint16_t market;
     int64_t at_us;
+    uint64_t amend_id;
     char records[TEXT_MAX], book[TEXT_MAX];
     size_t records_len, book_len;
 };
@@ -30,7 +32,7 @@ static void append(char text[TEXT_MAX], size_t *len, const char *separator, cons
 static const char *reason_name(uint8_t reason)
 {
     static const char *const names[] = { "", "requested", "ioc", "self-trade", "fok", "would-cross", "market-closed",
-        "book-full", "expired", "unsupported" };
+        "book-full", "expired", "unsupported", "limits", "band", "killed", "all", "replaced", "spent" };
     return names[reason];
 }
 
@@ -47,12 +49,21 @@ static void write_group(struct script *script, const struct engine_group *group)
             group->changes[i].price_ticks, group->changes[i].total_lots, group->changes[i].orders);
 }
 
+static void write_amended(struct script *script, const struct engine_amended *amended)
+{
+    append(script->records, &script->records_len, "; ", "amended %lu %ld@%ld left %ld %s", amended->order_id,
+        amended->quantity_lots, amended->price_ticks, amended->remaining_lots,
+        amended->kept_priority ? "kept" : "moved");
+}
+
 static void write_record(struct script *script, const struct engine_record *record)
 {
     const struct engine_fill *fill = (const void *)record;
     const struct engine_closed *closed = (const void *)record;
     const struct engine_opened *opened = (const void *)record;
     const struct engine_cancel_rejected *rejected = (const void *)record;
+    const struct engine_triggered *triggered = (const void *)record;
+    const struct engine_amend_rejected *unamended = (const void *)record;
     char *text = script->records;
     size_t *len = &script->records_len;
     switch ((enum engine_record_kind)record->kind) {
@@ -61,7 +72,8 @@ static void write_record(struct script *script, const struct engine_record *reco
             fill->taker.order_id);
         break;
     case ENGINE_RECORD_OPENED:
-        append(text, len, "; ", "open %lu %ld@%ld", opened->order_id, opened->remaining_lots, opened->price_ticks);
+        append(text, len, "; ", "%s %lu %ld@%ld", opened->waiting ? "wait" : "open", opened->order_id,
+            opened->remaining_lots, opened->price_ticks);
         break;
     case ENGINE_RECORD_CLOSED:
         append(text, len, "; ", "%s %lu %ld %s", closed->status == ENGINE_REJECTED ? "refuse" : "close",
@@ -70,12 +82,17 @@ static void write_record(struct script *script, const struct engine_record *reco
     case ENGINE_RECORD_CANCEL_REJECTED:
         append(text, len, "; ", "nocancel %lu %s", rejected->order_id, rejected->known ? "foreign" : "gone");
         break;
+    case ENGINE_RECORD_TRIGGERED:
+        append(text, len, "; ", "trigger %lu %ld", triggered->order_id, triggered->last_price_ticks);
+        break;
+    case ENGINE_RECORD_AMENDED:
+        write_amended(script, (const void *)record);
+        break;
+    case ENGINE_RECORD_AMEND_REJECTED:
+        append(text, len, "; ", "noamend %lu %s", unamended->order_id, engine_amend_problem_name(unamended->problem));
+        break;
     case ENGINE_RECORD_GROUP:
         write_group(script, (const void *)record);
-        break;
-    case ENGINE_RECORD_TRIGGERED:
-    case ENGINE_RECORD_AMENDED:
-    case ENGINE_RECORD_AMEND_REJECTED:
         break;
     }
 }
@@ -84,7 +101,7 @@ static void drain(void *context, const struct engine_record *first, size_t size)
 {
     struct script *script = context;
     audit_records(script->audit, first, size);
-    for (each_record(record, first, size))
+    for (engine_each_record(record, first, size))
         write_record(script, record);
 }
 
@@ -92,8 +109,12 @@ struct script *script_new(uint32_t orders_max, uint32_t pages_max)
 {
     struct script *script = xcalloc(1, sizeof *script);
     script->audit = audit_new();
-    script->engine = engine_new(&(struct engine_options){
-        .orders_max = orders_max, .pages_max = pages_max, .markets_max = 2, .drain = drain, .context = script });
+    script->engine = engine_new(&(struct engine_options){ .orders_max = orders_max,
+        .pages_max = pages_max,
+        .markets_max = 2,
+        .level3 = true,
+        .drain = drain,
+        .context = script });
     cr_assert(script->engine);
     audit_set_engine(script->audit, script->engine);
     script->config = (struct engine_market_config){ .symbol = "BTC-USD",
@@ -134,6 +155,16 @@ static bool write_order(void *context, const struct engine_resting *order)
     bool same_level = strncmp(last ? last + 1 : script->book, price, strlen(price)) == 0;
     append(script->book, &script->book_len, same_level ? "," : " ", "%s%lux%ld", same_level ? "" : price,
         order->order_id, order->remaining_lots);
+    if (order->visible_lots != order->remaining_lots)
+        append(script->book, &script->book_len, "", "(%ld)", order->visible_lots);
+    return true;
+}
+
+static bool write_waiting(void *context, const struct engine_resting *order)
+{
+    struct script *script = context;
+    append(script->book, &script->book_len, " ", "%s%lu!%ld", order->side == ENGINE_BUY ? "^" : "v", order->order_id,
+        order->more.stop_price_ticks);
     return true;
 }
 
@@ -144,33 +175,133 @@ static void write_book(struct script *script)
     engine_each_order(script->engine, script->market, ENGINE_BUY, write_order, script);
     append(script->book, &script->book_len, " ", "|");
     engine_each_order(script->engine, script->market, ENGINE_SELL, write_order, script);
+    engine_each_waiting(script->engine, script->market, ENGINE_BUY, write_waiting, script);
+    engine_each_waiting(script->engine, script->market, ENGINE_SELL, write_waiting, script);
 }
 
-static void place(struct script *script, const char *command)
+/* "name=12" among the flags, or `otherwise`. */
+static int64_t flag_value(const char *flags, const char *name, int64_t otherwise)
 {
-    char side[8], flags[64] = "";
-    struct engine_command order = {
-        .type = ENGINE_LIMIT, .time_in_force = ENGINE_GTC, .kind = ENGINE_PLACE, .at_us = ++script->at_us
+    const char *at = strstr(flags, name);
+    return at ? strtoll(at + strlen(name), NULL, 10) : otherwise;
+}
+
+static bool has_flag(const char *flags, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = flags; (at = strstr(at, name)) != NULL; at += len)
+        if ((at == flags || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+static uint8_t self_trade_of(const char *flags)
+{
+    static const char *const modes[] = { "stp=newest", "stp=oldest", "stp=both", "stp=decrement" };
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++)
+        if (has_flag(flags, modes[i]))
+            return (uint8_t)(i + ENGINE_CANCEL_NEWEST);
+    return ENGINE_SELF_TRADE_DEFAULT;
+}
+
+static void read_flags(const char *flags, struct engine_command *order, struct engine_order_more *more)
+{
+    *more = (struct engine_order_more){
+        .stop_price_ticks = flag_value(flags, "stop=", flag_value(flags, "stop-limit=", 0)),
+        .quote_minor = flag_value(flags, "quote=", 0),
+        .display_lots = flag_value(flags, "show=", 0),
+        .expires_at_us = flag_value(flags, "gtd=", 0),
+        .maker_fee_ppm = (uint32_t)flag_value(flags, "maker=", 0),
+        .taker_fee_ppm = (uint32_t)flag_value(flags, "taker=", 0),
+        .has_fees = strstr(flags, "maker=") != NULL,
     };
-    int read = sscanf(command, "%7s %lu u%lu %ld@%ld %63[^\n]", side, &order.order_id, &order.user_id,
-        &order.quantity_lots, &order.price_ticks, flags);
-    cr_assert(read >= 5, "cannot read: %s", command);
-    order.side = strcmp(side, "buy") == 0 ? ENGINE_BUY : ENGINE_SELL;
-    order.hold_minor = order.side == ENGINE_BUY ? order.price_ticks * order.quantity_lots : order.quantity_lots;
-    if (strstr(flags, "ioc"))
-        order.time_in_force = ENGINE_IOC;
-    if (strstr(flags, "fok"))
-        order.time_in_force = ENGINE_FOK;
-    if (strstr(flags, "gtd"))
-        order.time_in_force = ENGINE_GTD;
-    if (strstr(flags, "market"))
-        order.type = ENGINE_MARKET;
-    if (strstr(flags, "stop"))
-        order.type = ENGINE_STOP;
-    order.post_only = strstr(flags, "post") != NULL;
+    order->more = more;
+    order->self_trade = self_trade_of(flags);
+    order->post_only = has_flag(flags, "post") ? ENGINE_POST_OR_REJECT : ENGINE_MAY_TAKE;
+    if (has_flag(flags, "slide"))
+        order->post_only = ENGINE_POST_OR_SLIDE;
+    if (has_flag(flags, "ioc"))
+        order->time_in_force = ENGINE_IOC;
+    if (has_flag(flags, "fok"))
+        order->time_in_force = ENGINE_FOK;
+    if (more->expires_at_us != 0)
+        order->time_in_force = ENGINE_GTD;
+    if (has_flag(flags, "market"))
+        order->type = ENGINE_MARKET;
+    if (strstr(flags, "stop="))
+        order->type = ENGINE_STOP;
+    if (strstr(flags, "stop-limit="))
+        order->type = ENGINE_STOP_LIMIT;
+}
+
+static bool read_order(
+    struct script *script, const char *text, struct engine_command *order, struct engine_order_more *more)
+{
+    char side[8], flags[128] = "";
+    *order = (struct engine_command){
+        .type = ENGINE_LIMIT, .time_in_force = ENGINE_GTC, .kind = ENGINE_PLACE, .at_us = script->at_us
+    };
+    if (sscanf(text, "%7s %lu u%lu %ld@%ld %127[^\n,]", side, &order->order_id, &order->user_id, &order->quantity_lots,
+            &order->price_ticks, flags) < 5)
+        return false;
+    order->side = strcmp(side, "buy") == 0 ? ENGINE_BUY : ENGINE_SELL;
+    read_flags(flags, order, more);
+    order->hold_minor = order->side == ENGINE_BUY ? order->price_ticks * order->quantity_lots : order->quantity_lots;
+    if (more->quote_minor != 0 && order->side == ENGINE_BUY)
+        order->hold_minor = more->quote_minor;
+    return true;
+}
+
+static void apply(struct script *script, const struct engine_command *command, const char *text)
+{
+    enum engine_verdict verdict = engine_apply(script->engine, command);
+    cr_assert(verdict == ENGINE_OK, "%s: %s", text, engine_verdict_text(verdict));
+}
+
+static void place(struct script *script, const char *text)
+{
+    struct engine_command order;
+    struct engine_order_more more;
+    cr_assert(read_order(script, text, &order, &more), "cannot read: %s", text);
     audit_accept(script->audit, script->market, &order);
-    enum engine_verdict verdict = engine_apply(script->engine, &order);
-    cr_assert(verdict == ENGINE_OK, "%s: %s", command, engine_verdict_text(verdict));
+    apply(script, &order, text);
+}
+
+/* "quotes uUSER SET: buy 1 u1 1@10, sell 2 u1 1@12" */
+static void mass_quote(struct script *script, const char *text)
+{
+    struct engine_command orders[ENGINE_QUOTES_MAX];
+    struct engine_order_more more[ENGINE_QUOTES_MAX];
+    struct engine_quotes quotes = { .orders = orders };
+    struct engine_command command = { .kind = ENGINE_MASS_QUOTE, .quotes = &quotes, .at_us = script->at_us };
+    cr_assert(sscanf(text, "quotes u%lu %hu", &command.user_id, &quotes.quote_set) == 2, "cannot read: %s", text);
+    for (const char *at = strchr(text, ':'); at; at = strchr(at, ',')) {
+        cr_assert(read_order(script, at += 2, &orders[quotes.count], &more[quotes.count]), "cannot read: %s", at);
+        audit_accept(script->audit, script->market, &orders[quotes.count++]);
+    }
+    apply(script, &command, text);
+}
+
+/* Sets aside what the amendment lacks, as the ledger does; "short" sets aside nothing. */
+static void amend(struct script *script, const char *text)
+{
+    struct engine_command command = {
+        .kind = ENGINE_AMEND, .amend_id = ++script->amend_id, .at_us = script->at_us, .side = ENGINE_BUY
+    };
+    struct audit_order order;
+    cr_assert(sscanf(text, "amend %lu u%lu %ld@%ld", &command.order_id, &command.user_id, &command.quantity_lots,
+                  &command.price_ticks) == 4,
+        "cannot read: %s", text);
+    if (audit_order(script->audit, command.order_id, &order)) {
+        int64_t left_lots = command.quantity_lots - order.filled_lots;
+        command.side = order.side;
+        command.hold_minor =
+            (order.side == ENGINE_BUY ? command.price_ticks * left_lots : left_lots) - order.held_minor;
+        if (command.hold_minor < 0 || strstr(text, "short"))
+            command.hold_minor = 0;
+        audit_accept_amend(script->audit, &command);
+    }
+    apply(script, &command, text);
 }
 
 static void set_status(struct script *script, enum engine_market_status status)
@@ -179,24 +310,60 @@ static void set_status(struct script *script, enum engine_market_status status)
     cr_assert(engine_configure(script->engine, &script->config, &script->market) == ENGINE_OK);
 }
 
+static void set_limits(struct script *script, const char *text)
+{
+    struct engine_market_config *config = &script->config;
+    config->min_price_ticks = flag_value(text, "min-price=", 0);
+    config->max_price_ticks = flag_value(text, "max-price=", 0);
+    config->price_step_ticks = flag_value(text, "price-step=", 0);
+    config->min_quantity_lots = flag_value(text, "min-lots=", 0);
+    config->max_quantity_lots = flag_value(text, "max-lots=", 0);
+    config->quantity_step_lots = flag_value(text, "lot-step=", 0);
+    config->min_notional_minor = flag_value(text, "min-notional=", 0);
+    config->max_notional_minor = flag_value(text, "max-notional=", 0);
+    config->price_band_ppm = (uint32_t)flag_value(text, "band=", 0);
+    cr_assert(engine_configure(script->engine, config, &script->market) == ENGINE_OK);
+}
+
+static bool control(struct script *script, const char *text)
+{
+    static const struct {
+        const char *name;
+        enum engine_market_status status;
+    } statuses[] = { { "halt", ENGINE_HALTED }, { "cancel-only", ENGINE_CANCEL_ONLY }, { "open", ENGINE_OPEN },
+        { "auction", ENGINE_AUCTION } };
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        if (strcmp(text, statuses[i].name) == 0) {
+            set_status(script, statuses[i].status);
+            return true;
+        }
+    if (strncmp(text, "limits", 6) == 0)
+        set_limits(script, text);
+    return strncmp(text, "limits", 6) == 0;
+}
+
 static void command(struct script *script, const char *text)
 {
-    uint64_t order_id, user_id;
-    int64_t now_us;
-    if (sscanf(text, "cancel %lu u%lu", &order_id, &user_id) == 2)
-        cr_assert(engine_apply(script->engine, &(struct engine_command){ .kind = ENGINE_CANCEL,
-                                                   .order_id = order_id,
-                                                   .user_id = user_id,
-                                                   .at_us = ++script->at_us }) == ENGINE_OK);
-    else if (sscanf(text, "tick %ld", &now_us) == 1)
-        cr_assert(engine_apply(script->engine, &(struct engine_command){ .kind = ENGINE_TICK, .at_us = now_us }) ==
-                  ENGINE_OK);
-    else if (strcmp(text, "halt") == 0)
-        set_status(script, ENGINE_HALTED);
-    else if (strcmp(text, "cancel-only") == 0)
-        set_status(script, ENGINE_CANCEL_ONLY);
-    else if (strcmp(text, "open") == 0)
-        set_status(script, ENGINE_OPEN);
+    struct engine_command c = { .at_us = ++script->at_us };
+    if (control(script, text))
+        return;
+    if (sscanf(text, "cancel %lu u%lu", &c.order_id, &c.user_id) == 2)
+        c.kind = ENGINE_CANCEL;
+    else if (sscanf(text, "tick %ld", &c.at_us) == 1)
+        c.kind = ENGINE_TICK;
+    else if (sscanf(text, "cancel-all u%lu", &c.user_id) == 1)
+        c.kind = ENGINE_CANCEL_ALL;
+    else if (sscanf(text, "kill u%lu", &c.user_id) == 1 || sscanf(text, "unkill u%lu", &c.user_id) == 1) {
+        c.kind = ENGINE_KILL_SWITCH;
+        c.engaged = text[0] == 'k';
+    } else if (sscanf(text, "reference %ld", &c.price_ticks) == 1)
+        c.kind = ENGINE_REFERENCE;
+    if (c.kind != 0)
+        apply(script, &c, text);
+    else if (strncmp(text, "amend", 5) == 0)
+        amend(script, text);
+    else if (strncmp(text, "quotes", 6) == 0)
+        mass_quote(script, text);
     else
         place(script, text);
 }

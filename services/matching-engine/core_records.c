@@ -1,0 +1,150 @@
+#include "core.h"
+
+#include <string.h>
+
+static_assert((int)GROUP_SIZE_MAX <= (int)ENGINE_BUFFER_MIN, "the longest record fits the smallest buffer");
+static_assert(sizeof(struct engine_fill) % 8 == 0 && sizeof(struct engine_opened) % 8 == 0 &&
+                  sizeof(struct engine_closed) % 8 == 0 && sizeof(struct engine_cancel_rejected) % 8 == 0 &&
+                  sizeof(struct engine_triggered) % 8 == 0 && sizeof(struct engine_amended) % 8 == 0 &&
+                  sizeof(struct engine_amend_rejected) % 8 == 0 && sizeof(struct engine_group) % 8 == 0 &&
+                  sizeof(struct engine_level_change) % 8 == 0,
+    "records stay aligned");
+
+void engine_flush(struct engine *engine)
+{
+    if (engine->buffer_used > 0 && engine->drain)
+        engine->drain(engine->context, (const struct engine_record *)(const void *)engine->buffer, engine->buffer_used);
+    engine->buffer_used = 0;
+}
+
+void *record_begin(struct engine *engine, struct market *market, enum engine_record_kind kind, size_t size,
+    enum engine_side side, unsigned events)
+{
+    if (__builtin_expect(engine->buffer_size - engine->buffer_used < size, 0))
+        engine_flush(engine);
+    struct engine_record *record = (void *)(engine->buffer + engine->buffer_used);
+    engine->buffer_used += size;
+    *record = (struct engine_record){
+        .size = (uint32_t)size,
+        .market = market->number,
+        .kind = (uint8_t)kind,
+        .side = (uint8_t)side,
+        .seq = market->state.seq + 1,
+        .at_us = market->state.at_us,
+    };
+    market->state.seq += events;
+    return record;
+}
+
+/* Emits what is pending of postings and order changes, and the levels too if asked for. */
+static void record_group(struct engine *engine, struct market *market, bool with_levels, bool last)
+{
+    struct engine_market *state = &market->state;
+    uint32_t postings = engine->postings_pending, orders = engine->orders_pending;
+    uint32_t levels = with_levels ? engine->levels_pending : 0;
+    unsigned parts = (postings > 0 ? 1u : 0) + (levels > 0 ? 1u : 0) + (orders > 0 ? 1u : 0);
+    if (parts == 0)
+        return;
+    size_t changes_size = levels * sizeof *engine->levels;
+    struct engine_group *out = record_begin(engine, market, ENGINE_RECORD_GROUP, sizeof *out + changes_size, 0, parts);
+    out->posting_seq = postings > 0 ? ++state->posting_seq : 0;
+    out->book_seq = levels > 0 ? ++state->book_seq : 0;
+    out->orders_seq = orders > 0 ? ++state->orders_seq : 0;
+    out->postings = postings;
+    out->levels = levels;
+    out->orders = orders;
+    out->last = last;
+    for (uint32_t i = 0; i < levels; i++)
+        out->changes[i] = engine->levels[i];
+    engine->postings_pending = engine->orders_pending = 0;
+    engine->levels_pending -= levels;
+}
+
+void record_counted(struct engine *engine, struct market *market, unsigned postings, unsigned orders)
+{
+    engine->postings_pending += postings;
+    engine->orders_pending += engine->level3 ? orders : 0;
+    if (__builtin_expect(
+            engine->postings_pending == ENGINE_POSTINGS_MAX || engine->orders_pending == ENGINE_ORDERS_MAX, 0))
+        record_group(engine, market, false, false);
+}
+
+void expect_two_orders(struct engine *engine, struct market *market)
+{
+    if (engine->orders_pending == ENGINE_ORDERS_MAX - 1)
+        record_group(engine, market, false, false);
+}
+
+/* ---- Levels of the group ---- */
+
+/* Of a level among those touched by this command, or the empty place where it goes. */
+static uint32_t touched_place(const struct engine *engine, uint8_t side, int64_t price_ticks)
+{
+    uint32_t at = (uint32_t)(((uint64_t)price_ticks * 2 + side) * 0x9e3779b97f4a7c15u >> 32) & (TOUCHED_SIZE - 1);
+    while (engine->touched[at].epoch == engine->touched_epoch) {
+        const struct engine_level_change *change = &engine->levels[engine->touched[at].index];
+        if (change->price_ticks == price_ticks && change->side == side)
+            break;
+        at = (at + 1) & (TOUCHED_SIZE - 1);
+    }
+    return at;
+}
+
+static void touched_clear(struct engine *engine)
+{
+    engine->touched_indexed = 0;
+    if (++engine->touched_epoch == 0) {
+        memset(engine->touched, 0, sizeof engine->touched);
+        engine->touched_epoch = 1;
+    }
+}
+
+static void touched_index(struct engine *engine)
+{
+    for (; engine->touched_indexed < engine->levels_pending; engine->touched_indexed++) {
+        const struct engine_level_change *change = &engine->levels[engine->touched_indexed];
+        uint32_t at = touched_place(engine, change->side, change->price_ticks);
+        engine->touched[at].epoch = engine->touched_epoch;
+        engine->touched[at].index = engine->touched_indexed;
+    }
+}
+
+void expect_repeated_levels(struct engine *engine)
+{
+    if (engine->may_repeat_levels)
+        return;
+    engine->may_repeat_levels = true;
+    touched_clear(engine);
+}
+
+void note_level(struct engine *engine, struct market *market, enum book_side_index side, int64_t price_ticks,
+    const struct book_level *level)
+{
+    struct engine_level_change change = {
+        .price_ticks = price_ticks,
+        .total_lots = level->total_lots,
+        .orders = level->orders,
+        .side = (uint8_t)side_name(side),
+    };
+    if (engine->may_repeat_levels) {
+        touched_index(engine);
+        uint32_t at = touched_place(engine, change.side, price_ticks);
+        if (engine->touched[at].epoch == engine->touched_epoch) {
+            engine->levels[engine->touched[at].index] = change;
+            return;
+        }
+    }
+    engine->levels[engine->levels_pending++] = change;
+    if (__builtin_expect(engine->levels_pending == ENGINE_LEVELS_MAX, 0)) {
+        record_group(engine, market, true, false);
+        touched_clear(engine);
+    }
+}
+
+void command_end(struct engine *engine, struct market *market)
+{
+    if (market->waiting > 0 && market->traded_high_ticks > 0)
+        trigger_stops(engine, market);
+    record_group(engine, market, true, true);
+    engine->may_repeat_levels = false;
+}
