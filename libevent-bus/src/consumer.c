@@ -3,8 +3,8 @@
  * Polling Kafka must not stop while a batch waits for Postgres: a member that does not poll holds up its group's
  * rebalance. So a batch that has failed is kept with its partitions paused, and the wait between attempts is spent
  * polling; a rebalance that comes meanwhile drops the batch, for its position is in the rows. All partitions of a
- * consumer share its connection and its transaction: while that fails for a passing reason they wait together. What a
- * single event causes delays the others only for the few attempts it takes to find it. */
+ * consumer share its connection: while the database is away they wait together. What a single event or a single
+ * partition causes delays the others only for the few attempts it takes to find it. */
 #include "consumer_private.h"
 
 #include <assert.h>
@@ -14,8 +14,6 @@
 
 enum {
     POLL_SLICE_MS = 100, /* how soon consumer_stop() is noticed */
-    BACKOFF_MIN_MS = 100,
-    BACKOFF_MAX_MS = 10000,
     COPY_INTERVAL_US = 1000000,
     STATE_LINE_MAX = 400,
 };
@@ -55,6 +53,9 @@ void consumer_release(struct consumer *consumer)
     if (consumer->state != HOLDING)
         return;
     rd_kafka_topic_partition_list_t *list = position_list(consumer);
+    for (int i = list->cnt - 1; i >= 0; i--) /* who waits by itself goes on waiting */
+        if (position_find(consumer, list->elems[i].topic, list->elems[i].partition)->delayed_until_us)
+            rd_kafka_topic_partition_list_del_by_idx(list, i);
     rd_kafka_resume_partitions(consumer->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     consumer->state = consumer->reread ? POSITIONING : READING;
@@ -96,27 +97,61 @@ static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_p
 
 /* ---- Fetching ---- */
 
+/* -1: unknown */
+static int64_t lag_of(const struct consumer *consumer, const struct partition *partition)
+{
+    int64_t low, high;
+    if (partition->at_end)
+        return 0;
+    if (partition->next_offset < 0 ||
+        rd_kafka_get_watermark_offsets(
+            consumer->rk, consumer->topic_names[partition->topic], partition->number, &low, &high) ||
+        high < 0)
+        return -1;
+    return high > partition->next_offset ? high - partition->next_offset : 0;
+}
+
+static void publish(struct consumer *consumer, struct consumer_partition_stats **row, const struct partition *partition)
+{
+    int64_t lag = lag_of(consumer, partition), since_us = partition->behind_since_us, now = now_us();
+    *(*row)++ = (struct consumer_partition_stats){
+        .topic = consumer->options->topics[partition->topic],
+        .partition = partition->number,
+        .lag = lag,
+        .lag_us = lag == 0 || since_us == 0 || since_us > now ? 0 : now - since_us,
+        .failures = partition->failures,
+    };
+}
+
 static void measure_lag(struct consumer *consumer)
 {
-    int64_t lag = atomic_load(&consumer->assigned) ? 0 : -1;
-    for (size_t i = 0; i < consumer->partition_count && lag >= 0; i++) {
-        const struct partition *partition = &consumer->partition_table[i];
-        const char *topic_name = consumer->topic_names[partition->topic];
-        int64_t low, high;
-        if (!partition->assigned || partition->at_end)
-            continue;
-        if (rd_kafka_get_watermark_offsets(consumer->rk, topic_name, partition->number, &low, &high) || high < 0)
-            lag = -1;
-        else
-            lag += high > partition->next_offset ? high - partition->next_offset : 0;
-    }
-    atomic_store(&consumer->lag, lag);
+    uint32_t assigned = atomic_load(&consumer->assigned);
+    int64_t sum = assigned ? 0 : -1;
+    pthread_mutex_lock(&consumer->lock);
+    if (assigned > consumer->published_count)
+        consumer->published = xrealloc(consumer->published, assigned * sizeof *consumer->published);
+    struct consumer_partition_stats *row = consumer->published;
+    for (size_t i = 0; i < consumer->partition_count; i++)
+        if (consumer->partition_table[i].assigned)
+            publish(consumer, &row, &consumer->partition_table[i]);
+    consumer->published_count = assigned;
+    for (size_t i = 0; i < assigned && sum >= 0; i++)
+        sum = consumer->published[i].lag < 0 ? -1 : sum + consumer->published[i].lag;
+    pthread_mutex_unlock(&consumer->lock);
+    atomic_store(&consumer->lag, sum);
 }
 
 static void meet_error(struct consumer *consumer, const rd_kafka_message_t *message)
 {
     const char *topic_name = message->rkt ? rd_kafka_topic_name(message->rkt) : "Kafka";
     struct error e = { 0 };
+    struct partition *partition = message->rkt ? position_find(consumer, topic_name, message->partition) : NULL;
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && partition && partition->checking) {
+        partition->unchecked = true; /* retention may have removed what was handled last: read on from the position */
+        consumer->reread |= consumer->state == HOLDING;
+        consumer->state = consumer->state == READING ? POSITIONING : consumer->state;
+        return;
+    }
     kafka_error(message->err, topic_name, &e);
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
         error_set(&e, ERROR_FATAL,
@@ -149,8 +184,18 @@ static void meet_end(struct consumer *consumer, const rd_kafka_message_t *messag
     struct partition *partition = position_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
     if (!partition)
         return;
+    position_recheck_end(consumer, partition, message->offset);
     partition->at_end = true;
+    partition->behind_since_us = 0;
     atomic_store(&consumer->last_progress_us, now_us());
+}
+
+static void note_age(struct partition *partition, const rd_kafka_message_t *message)
+{
+    int64_t timestamp_ms = rd_kafka_message_timestamp(message, NULL);
+    partition->at_end = false;
+    if (timestamp_ms > 0 && (partition->behind_since_us == 0 || message->offset == partition->next_offset))
+        partition->behind_since_us = timestamp_ms * 1000;
 }
 
 /* Takes the message. */
@@ -163,9 +208,14 @@ static void take_message(struct consumer *consumer, rd_kafka_message_t *message)
         meet_error(consumer, message);
     else
         partition = position_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
+    if (partition && partition->delayed_until_us)
+        partition = NULL; /* fetched before the pause: it is read again afterwards */
+    if (partition && partition->checking && consumer->state == READING &&
+        position_recheck(consumer, partition, message))
+        partition = NULL;
     if (partition && consumer->state == READING && message->offset >= partition->next_offset) {
         assert(consumer->batch.count < consumer->batch_max);
-        partition->at_end = false;
+        note_age(partition, message);
         batch_add(&consumer->batch, message, partition);
         return;
     }
@@ -198,6 +248,9 @@ static bool poll_once(struct consumer *consumer, int timeout_ms, size_t *ret_cou
     arena_clear(consumer->arena);
     if (!consumer->pg && consumer->state != HOLDING && !discover_partitions(consumer, e))
         return false;
+    if (consumer->pg && consumer->state == READING && consumer->batch.count == 0 &&
+        (!delay_resume(consumer, e) || !parked_retry(consumer, e)))
+        return false;
     bool busy = consumer->state == HOLDING || consumer->state == POSITIONING;
     fetch(consumer, busy ? 0 : timeout_ms);
     if (!error_is(&consumer->fatal, ERROR_NONE)) {
@@ -228,7 +281,7 @@ bool consumer_poll(struct consumer *consumer, uint32_t timeout_ms, size_t *ret_c
 }
 
 /* Doubles from attempt to attempt; the upper half is random, so that consumers do not come back all at once. */
-static int64_t backoff_us(uint32_t attempt)
+int64_t consumer_backoff_us(uint32_t attempt)
 {
     int64_t ms = attempt > 7 ? BACKOFF_MAX_MS : (int64_t)BACKOFF_MIN_MS << attempt;
     ms = ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms;
@@ -259,7 +312,7 @@ bool consumer_run(struct consumer *consumer, struct error *e)
             return false;
         }
         consumer_tell_error(consumer, &failure);
-        wait_polling(consumer, backoff_us(attempt++));
+        wait_polling(consumer, consumer_backoff_us(attempt++));
     }
     consumer_say(consumer, "stopped");
     return true;
@@ -281,7 +334,18 @@ void consumer_get_stats(const struct consumer *consumer, struct consumer_stats *
         .last_progress_us = atomic_load(&consumer->last_progress_us),
         .assigned = atomic_load(&consumer->assigned),
         .missing_topics = atomic_load(&consumer->missing_topics),
+        .parked = atomic_load(&consumer->parked_count),
     };
+}
+
+size_t consumer_get_partitions(struct consumer *consumer, struct consumer_partition_stats *ret, size_t max)
+{
+    pthread_mutex_lock(&consumer->lock);
+    size_t count = consumer->published_count;
+    if (count > 0 && max > 0)
+        memcpy(ret, consumer->published, (count < max ? count : max) * sizeof *ret);
+    pthread_mutex_unlock(&consumer->lock);
+    return count;
 }
 
 /* ---- Opening and closing ---- */
@@ -317,6 +381,9 @@ static bool check_options(const struct consumer_options *options, struct error *
     if (options->pg && (options->from_end || options->tail > 0))
         return error_field(e, ERROR_INVALID, "", options->from_end ? "from_end" : "tail",
             "a consumer into Postgres starts where its rows say");
+    if (!options->pg && (options->ordered || options->retry_max_ms > 0))
+        return error_field(e, ERROR_INVALID, "", options->ordered ? "ordered" : "retry_max_ms",
+            "only a consumer into Postgres can park events or give them up");
     if (options->batch_max > BATCH_MAX)
         return error_field(e, ERROR_INVALID, "", "batch_max", "a batch is at most %d events", BATCH_MAX);
     return true;
@@ -394,6 +461,7 @@ bool consumer_open(const struct consumer_options *options, struct consumer **ret
     consumer->options = options;
     consumer->batch_max = options->batch_max ? options->batch_max : BATCH_DEFAULT;
     consumer->arena = arena_new();
+    pthread_mutex_init(&consumer->lock, NULL);
     consumer->lag = -1;
     consumer->last_progress_us = now_us();
     batch_init(&consumer->batch, consumer->batch_max);
@@ -426,6 +494,9 @@ void consumer_free(struct consumer *consumer)
     pg_free(consumer->pg);
     outbox_free(consumer->outbox);
     arena_free(consumer->arena);
+    parked_free(consumer->parking);
+    pthread_mutex_destroy(&consumer->lock);
+    xfree(consumer->published);
     xfree(consumer->partition_table);
     xfree(consumer->topic_names);
     xfree(consumer);

@@ -3,7 +3,8 @@
  * A failed attempt is never trusted to have failed: the next one begins by reading where the rows stand. That settles a
  * commit whose outcome is unknown and a partition that another consumer has taken with the same few lines.
  * A batch that the handler refuses is halved until the culprit stands alone; after each success the size doubles again,
- * so one culprit among n costs about 2 log2(n) transactions. */
+ * so one culprit among n costs about 2 log2(n) transactions. What may pass delays only the partition that has it:
+ * consumer_delay.c. */
 #include "consumer_private.h"
 
 #include <assert.h>
@@ -11,29 +12,25 @@
 void batch_init(struct batch *batch, size_t max)
 {
     *batch = (struct batch){
-        .messages = xcalloc(max, sizeof *batch->messages),
-        .partitions = xcalloc(max, sizeof *batch->partitions),
-        .traces = xcalloc(max, sizeof *batch->traces),
+        .items = xcalloc(max, sizeof *batch->items),
         .deliveries = xcalloc(max, sizeof *batch->deliveries),
+        .origins = xcalloc(max, sizeof *batch->origins),
     };
 }
 
 void batch_release(struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
-        rd_kafka_message_destroy(batch->messages[i]);
-    xfree(batch->messages);
-    xfree(batch->partitions);
-    xfree(batch->traces);
+        rd_kafka_message_destroy(batch->items[i].message);
+    xfree(batch->items);
     xfree(batch->deliveries);
+    xfree(batch->origins);
     *batch = (struct batch){ 0 };
 }
 
 void batch_add(struct batch *batch, rd_kafka_message_t *message, struct partition *partition)
 {
-    batch->messages[batch->count] = message;
-    batch->traces[batch->count] = (struct trace){ 0 };
-    batch->partitions[batch->count++] = partition;
+    batch->items[batch->count++] = (struct item){ .message = message, .partition = partition };
 }
 
 static void untouch_partitions(struct consumer *consumer)
@@ -46,13 +43,13 @@ static void clear(struct consumer *consumer)
 {
     struct batch *batch = &consumer->batch;
     for (size_t i = 0; i < batch->count; i++)
-        rd_kafka_message_destroy(batch->messages[i]);
+        rd_kafka_message_destroy(batch->items[i].message);
     untouch_partitions(consumer);
     batch->count = batch->done = batch->attempt = 0;
     batch->attempt_max = consumer->batch_max;
-    batch->unverified = batch->commit_unknown = false;
+    batch->unverified = batch->commit_unknown = batch->isolating = false;
     batch->conflicts = 0;
-    error_clear(&batch->culprit);
+    error_clear(&batch->passing);
 }
 
 void batch_drop(struct consumer *consumer)
@@ -68,8 +65,14 @@ static void touch_partitions(struct consumer *consumer)
     struct batch *batch = &consumer->batch;
     untouch_partitions(consumer);
     for (size_t i = batch->done; i < batch->done + batch->attempt; i++) {
-        assert(batch->messages[i]->offset >= batch->partitions[i]->next_offset);
-        batch->partitions[i]->attempted = batch->messages[i]->offset + 1;
+        const struct item *item = &batch->items[i];
+        bool last = i + 1 == batch->done + batch->attempt || batch->items[i + 1].partition != item->partition;
+        assert(item->message->offset >= item->partition->next_offset);
+        item->partition->attempted = item->message->offset + 1;
+        if (!last || !consumer->pg)
+            continue;
+        item->partition->attempted_last = item->message->offset;
+        item->partition->attempted_digest = position_digest(item->message);
     }
 }
 
@@ -83,44 +86,78 @@ static void begin_trace(struct trace *trace, struct event *event)
     event->traceparent = trace->parent;
 }
 
-/* The events for the handler. The others are dead letters already. */
+/* The events for the handler. The others are dead letters already, or wait behind one. */
 static size_t parse(struct consumer *consumer)
 {
     struct batch *batch = &consumer->batch;
     size_t parsed = 0;
     for (size_t i = batch->done; i < batch->done + batch->attempt; i++) {
+        struct item *item = &batch->items[i];
         struct delivery *delivery = &batch->deliveries[parsed];
-        const char *topic = consumer->options->topics[batch->partitions[i]->topic];
+        const char *topic = consumer->options->topics[item->partition->topic];
         error_clear(&delivery->verdict);
-        bool well_formed = event_parse(batch->messages[i], topic, &delivery->event, &delivery->verdict);
+        bool well_formed = event_parse(item->message, topic, &delivery->event, &delivery->verdict);
+        const struct error *reason = well_formed ? &item->dead : &delivery->verdict;
         if (consumer->pg)
-            begin_trace(&batch->traces[i], &delivery->event);
-        if (!well_formed)
-            dead_letter(consumer, &delivery->event, &delivery->verdict);
-        else if (!error_is(&batch->culprit, ERROR_NONE))
-            dead_letter(consumer, &delivery->event, &batch->culprit);
-        else
-            parsed++;
+            begin_trace(&item->trace, &delivery->event);
+        if (parked_waits(consumer, i, &delivery->event, &delivery->verdict))
+            continue;
+        if (!error_is(reason, ERROR_NONE)) {
+            dead_letter(consumer, &delivery->event, reason);
+            parked_add(consumer, &delivery->event, reason, !well_formed);
+            continue;
+        }
+        batch->origins[parsed++] = i;
     }
     return parsed;
 }
 
+/* Whether a later event of the same key was handled with it, as if there were nothing to wait for. */
+static bool is_followed(const struct consumer *consumer, size_t at, size_t count)
+{
+    const struct delivery *deliveries = consumer->batch.deliveries;
+    const struct event *event = &deliveries[at].event;
+    if (!consumer->options->ordered || !event->key.data)
+        return false;
+    for (size_t i = at + 1; i < count; i++) {
+        const struct event *other = &deliveries[i].event;
+        if (other->partition == event->partition && other->key.data && other->key.len == event->key.len &&
+            memcmp(other->key.data, event->key.data, event->key.len) == 0 && strcmp(other->topic, event->topic) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool judge_one(struct consumer *consumer, size_t at, size_t count, struct error *e)
+{
+    struct batch *batch = &consumer->batch;
+    const struct delivery *delivery = &batch->deliveries[at];
+    switch (delivery->verdict.kind) {
+    case ERROR_NONE:
+        return true;
+    case ERROR_TRANSIENT: /* says nothing about the event */
+    case ERROR_FATAL:
+        *e = delivery->verdict;
+        return false;
+    default:
+        break;
+    }
+    if (is_followed(consumer, at, count)) { /* all over again, with those behind it parked */
+        batch->items[batch->origins[at]].dead = delivery->verdict;
+        batch->again = true;
+        return true;
+    }
+    dead_letter(consumer, &delivery->event, &delivery->verdict);
+    parked_add(consumer, &delivery->event, &delivery->verdict, false);
+    return true;
+}
+
 static bool judge(struct consumer *consumer, size_t count, struct error *e)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct delivery *delivery = &consumer->batch.deliveries[i];
-        switch (delivery->verdict.kind) {
-        case ERROR_NONE:
-            break;
-        case ERROR_TRANSIENT: /* says nothing about the event */
-        case ERROR_FATAL:
-            *e = delivery->verdict;
+    for (size_t i = 0; i < count; i++)
+        if (!judge_one(consumer, i, count, e))
             return false;
-        default:
-            dead_letter(consumer, &delivery->event, &delivery->verdict);
-        }
-    }
-    return true;
+    return !consumer->batch.again || error_set(e, ERROR_TRANSIENT, "later events of a dead letter's key have to wait");
 }
 
 static bool handle(struct consumer *consumer, struct error *e)
@@ -137,8 +174,8 @@ static bool handle(struct consumer *consumer, struct error *e)
 static bool handle_in_transaction(struct consumer *consumer, struct error *e)
 {
     outbox_clear(consumer->outbox);
-    if (!pg_begin(consumer->pg, e) || !position_advance(consumer, e) || !handle(consumer, e) ||
-        !outbox_write(consumer->outbox, consumer->pg, e))
+    if (!pg_begin(consumer->pg, e) || !position_advance(consumer, e) || !parked_begin(consumer, e) ||
+        !handle(consumer, e) || !parked_write(consumer, e) || !outbox_write(consumer->outbox, consumer->pg, e))
         return false;
     crash_point("consumer.handled");
     if (!pg_commit(consumer->pg, e))
@@ -153,12 +190,14 @@ static void succeeded(struct consumer *consumer, size_t *ret_count)
 {
     struct batch *batch = &consumer->batch;
     position_advanced(consumer);
+    delay_succeeded(consumer);
+    parked_committed(consumer);
     *ret_count = batch->attempt;
     batch->done += batch->attempt;
     batch->attempt_max = batch->attempt_max * 2 > consumer->batch_max ? consumer->batch_max : batch->attempt_max * 2;
     batch->unverified = batch->commit_unknown = false;
     batch->conflicts = 0;
-    error_clear(&batch->culprit);
+    error_clear(&batch->passing);
     atomic_fetch_add(&consumer->events, batch->attempt);
     atomic_fetch_add(&consumer->batches, 1);
     atomic_fetch_add(&consumer->dead_letters, batch->dead_letters);
@@ -186,47 +225,76 @@ static bool blames_event(struct batch *batch, const struct error *e)
     }
 }
 
-/* true: try again at once. */
-static bool failed(struct consumer *consumer, struct error *e)
+static bool find_culprit(struct consumer *consumer, struct error *e)
 {
     struct batch *batch = &consumer->batch;
-    if (consumer->pg) {
-        pg_rollback(consumer->pg);
-        outbox_clear(consumer->outbox);
-        batch->unverified = true;
-        batch->commit_unknown |= e->code == PG_CODE_COMMIT_UNKNOWN;
-    }
-    consumer_hold(consumer);
-    if (error_is(e, ERROR_FATAL))
-        return false;
-    atomic_fetch_add(&consumer->retries, 1);
-    if (!blames_event(batch, e)) {
-        e->kind = ERROR_TRANSIENT;
-        return false;
-    }
-    if (!error_is(&batch->culprit, ERROR_NONE)) {
-        e->kind = ERROR_FATAL; /* not even the dead letter can be written: going on would lose the event */
-        return false;
-    }
+    struct item *item = &batch->items[batch->done];
     if (batch->attempt > 1) {
         batch->attempt_max = batch->attempt / 2;
         consumer_tell_error(consumer, e);
-    } else {
-        batch->culprit = *e;
+        return true;
     }
+    if (!error_is(&item->dead, ERROR_NONE)) {
+        e->kind = ERROR_FATAL; /* not even the dead letter can be written: going on would lose the event */
+        return false;
+    }
+    item->dead = *e;
     return true;
 }
 
-/* Settles the attempt that failed last. The batch may be gone afterwards. */
+static void roll_back(struct consumer *consumer, const struct error *e)
+{
+    struct batch *batch = &consumer->batch;
+    pg_rollback(consumer->pg);
+    outbox_clear(consumer->outbox);
+    batch->unverified = true;
+    batch->commit_unknown |= e->code == PG_CODE_COMMIT_UNKNOWN;
+}
+
+/* The attempt failed. true: try again at once. */
+static bool failed(struct consumer *consumer, struct error *e)
+{
+    struct batch *batch = &consumer->batch;
+    bool again = batch->again;
+    batch->again = false;
+    if (consumer->pg)
+        roll_back(consumer, e);
+    consumer_hold(consumer);
+    if (error_is(e, ERROR_FATAL))
+        return false;
+    if (again)
+        return true;
+    atomic_fetch_add(&consumer->retries, 1);
+    if (blames_event(batch, e))
+        return find_culprit(consumer, e);
+    e->kind = ERROR_TRANSIENT;
+    if (!consumer->pg)
+        return false;
+    batch->passing = *e; /* whether it is the database, or one partition's, shows when the rows are asked */
+    return true;
+}
+
+/* Settles the attempt that failed last. The batch may be gone afterwards. true: go on at once. */
 static bool settle(struct consumer *consumer, size_t *ret_count, struct error *e)
 {
     struct batch *batch = &consumer->batch;
     enum position_verdict verdict;
-    if (!position_verify(consumer, &verdict, e))
-        return failed(consumer, e);
+    if (!position_verify(consumer, &verdict, e)) {
+        roll_back(consumer, e);
+        atomic_fetch_add(&consumer->retries, 1);
+        e->kind = error_is(e, ERROR_FATAL) ? ERROR_FATAL : ERROR_TRANSIENT;
+        return false;
+    }
     if (verdict == POSITION_UNMOVED) {
+        struct error passing = batch->passing;
         batch->unverified = false;
-    } else if (verdict == POSITION_MOVED && batch->commit_unknown) {
+        error_clear(&batch->passing);
+        if (error_is(&passing, ERROR_NONE) || delay_failed(consumer, &passing))
+            return true;
+        *e = passing;
+        return false;
+    }
+    if (verdict == POSITION_MOVED && batch->commit_unknown) {
         consumer_say(consumer, "a commit of unknown outcome had succeeded");
         succeeded(consumer, ret_count);
     } else {
@@ -237,15 +305,41 @@ static bool settle(struct consumer *consumer, size_t *ret_count, struct error *e
     return true;
 }
 
+/* How many items the next attempt takes. */
+static size_t choose(struct consumer *consumer)
+{
+    struct batch *batch = &consumer->batch;
+    const struct partition *partition = batch->items[batch->done].partition;
+    size_t left = batch->count - batch->done, max = batch->attempt_max, run = 1;
+    if (!batch->isolating)
+        return left < max ? left : max;
+    if (partition->failures > 0 && partition->attempt_max < max)
+        max = partition->attempt_max;
+    while (run < left && run < max && batch->items[batch->done + run].partition == partition)
+        run++;
+    return run;
+}
+
+static bool holds_failing(const struct batch *batch)
+{
+    for (size_t i = batch->done; i < batch->count; i++)
+        if (batch->items[i].partition->failures > 0)
+            return true;
+    return false;
+}
+
 bool batch_attempt(struct consumer *consumer, size_t *ret_count, struct error *e)
 {
     struct batch *batch = &consumer->batch;
     if (batch->unverified)
         return settle(consumer, ret_count, e);
 
-    size_t left = batch->count - batch->done;
-    batch->attempt = left < batch->attempt_max ? left : batch->attempt_max;
+    if (consumer->pg && !batch->isolating && holds_failing(batch))
+        delay_isolate(consumer);
+    batch->attempt = choose(consumer);
     assert(batch->attempt > 0);
+    if (batch->attempt < batch->count - batch->done)
+        consumer_hold(consumer); /* the rest is kept: nothing may come to it */
     touch_partitions(consumer);
     if (!(consumer->pg ? handle_in_transaction(consumer, e) : handle(consumer, e)))
         return failed(consumer, e);

@@ -38,9 +38,12 @@ static struct partition *add(struct consumer *consumer, const char *topic_name, 
         size_t size = (consumer->partition_count + 1) * sizeof *consumer->partition_table;
         consumer->partition_table = xrealloc(consumer->partition_table, size);
         struct partition *partition = &consumer->partition_table[consumer->partition_count++];
-        *partition = (struct partition){
-            .topic = topic, .number = number, .late = consumer->discovered, .next_offset = -1, .attempted = -1
-        };
+        *partition = (struct partition){ .topic = topic,
+            .number = number,
+            .late = consumer->discovered,
+            .next_offset = -1,
+            .attempted = -1,
+            .last_offset = -1 };
         return partition;
     }
     return NULL;
@@ -49,8 +52,12 @@ static struct partition *add(struct consumer *consumer, const char *topic_name, 
 void position_assign(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
     uint32_t assigned = 0;
-    for (size_t i = 0; i < consumer->partition_count; i++)
+    for (size_t i = 0; i < consumer->partition_count; i++) {
         consumer->partition_table[i].assigned = false;
+        delay_reset(consumer, &consumer->partition_table[i]);
+    }
+    consumer->parked = consumer->options->ordered; /* until it is known */
+    consumer->parked_look_us = 0;
     for (int i = 0; list && i < list->cnt; i++) {
         const char *topic_name = list->elems[i].topic;
         int32_t number = list->elems[i].partition;
@@ -64,6 +71,8 @@ void position_assign(struct consumer *consumer, const rd_kafka_topic_partition_l
         partition->assigned = true;
         partition->at_end = false;
         partition->attempted = -1;
+        partition->checking = partition->unchecked = false;
+        partition->behind_since_us = 0;
         assigned++;
     }
     atomic_store(&consumer->assigned, assigned);
@@ -165,6 +174,8 @@ static bool read_rows(struct consumer *consumer, const char *cluster, struct err
         if (!absent && !check_cluster(consumer, &columns, i, pg_get_text(rows, i, 1), cluster, e))
             return false;
         columns.partitions[i]->next_offset = absent ? -1 : pg_get_int64(rows, i, 0);
+        columns.partitions[i]->last_offset = pg_is_null(rows, i, 2) ? -1 : pg_get_int64(rows, i, 2);
+        columns.partitions[i]->last_digest = pg_get_int64(rows, i, 3);
     }
     return true;
 }
@@ -227,12 +238,25 @@ static bool load_memory(struct consumer *consumer, struct error *e)
     return true;
 }
 
+/* Where to begin: at the record handled last, if it is known, to see that it is still the same. */
+static rd_kafka_topic_partition_list_t *first_list(struct consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *list = position_list(consumer);
+    for (int i = 0; i < list->cnt; i++) {
+        struct partition *partition = position_find(consumer, list->elems[i].topic, list->elems[i].partition);
+        partition->checking = partition->last_offset >= 0 && !partition->unchecked;
+        if (partition->checking)
+            list->elems[i].offset = partition->last_offset;
+    }
+    return list;
+}
+
 bool position_load(struct consumer *consumer, struct error *e)
 {
     bool loaded = consumer->pg ? load_rows(consumer, e) : load_memory(consumer, e);
     if (!loaded)
         return false;
-    rd_kafka_topic_partition_list_t *list = position_list(consumer);
+    rd_kafka_topic_partition_list_t *list = first_list(consumer);
     rd_kafka_resp_err_t code = rd_kafka_assign(consumer->rk, list);
     for (int i = 0; i < list->cnt; i++)
         consumer_say(consumer, "%s[%d] from offset %lld", list->elems[i].topic, list->elems[i].partition,
@@ -240,9 +264,61 @@ bool position_load(struct consumer *consumer, struct error *e)
     rd_kafka_topic_partition_list_destroy(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_error(code, "assign", e);
+    delay_pause_again(consumer);
     consumer->state = READING;
     return true;
 }
+
+/* ---- Is it still the same log? ---- */
+
+static uint64_t mix(uint64_t digest, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < len; i++)
+        digest = (digest ^ bytes[i]) * 0x100000001b3;
+    return (digest ^ len) * 0x100000001b3;
+}
+
+/* FNV-1a of time, key and value: tells records apart, and is no defence against someone who makes them alike. */
+int64_t position_digest(const rd_kafka_message_t *message)
+{
+    int64_t timestamp = rd_kafka_message_timestamp(message, NULL);
+    uint64_t digest = mix(0xcbf29ce484222325, &timestamp, sizeof timestamp);
+    digest = mix(digest, message->key, message->key_len);
+    digest = mix(digest, message->payload, message->len);
+    int64_t result;
+    memcpy(&result, &digest, sizeof result);
+    return result;
+}
+
+bool position_recheck(struct consumer *consumer, struct partition *partition, const rd_kafka_message_t *message)
+{
+    partition->checking = false;
+    if (message->offset != partition->last_offset) { /* compaction has removed it */
+        consumer_say(consumer, "%s[%d]@%lld is gone: cannot compare", consumer->topic_names[partition->topic],
+            partition->number, (long long)partition->last_offset);
+        return message->offset < partition->next_offset;
+    }
+    if (position_digest(message) != partition->last_digest)
+        error_set(&consumer->fatal, ERROR_FATAL,
+            "%s[%d]@%lld is not the record that %s has handled there: the topic was deleted and made again, or lost "
+            "data",
+            consumer->options->topics[partition->topic], partition->number, (long long)message->offset,
+            consumer->options->group);
+    return true;
+}
+
+void position_recheck_end(struct consumer *consumer, struct partition *partition, int64_t end_offset)
+{
+    partition->checking = false;
+    if (consumer->pg && end_offset < partition->next_offset)
+        error_set(&consumer->fatal, ERROR_FATAL,
+            "the position in %s[%d] is outside of the log: it is %lld, and the log ends at %lld",
+            consumer->options->topics[partition->topic], partition->number, (long long)partition->next_offset,
+            (long long)end_offset);
+}
+
+/* ---- Moving on ---- */
 
 bool position_advance(struct consumer *consumer, struct error *e)
 {
@@ -250,6 +326,26 @@ bool position_advance(struct consumer *consumer, struct error *e)
     arg_partitions(consumer, &columns);
     pg_arg_int64s(consumer->pg, columns.next_offsets, columns.count);
     pg_arg_int64s(consumer->pg, columns.attempted, columns.count);
+    for (size_t i = 0; i < columns.count; i++) {
+        columns.next_offsets[i] = columns.partitions[i]->attempted_last;
+        columns.attempted[i] = columns.partitions[i]->attempted_digest;
+    }
+    pg_arg_int64s(consumer->pg, columns.next_offsets, columns.count);
+    pg_arg_int64s(consumer->pg, columns.attempted, columns.count);
+    return pg_send(consumer->pg, &sql_event_bus_positions_advance, NULL, e);
+}
+
+bool position_fence(struct consumer *consumer, struct partition *partition, struct error *e)
+{
+    const char *topic = consumer->options->topics[partition->topic];
+    const int64_t none = -1, no_digest = 0;
+    pg_arg_text(consumer->pg, consumer->options->group);
+    pg_arg_texts(consumer->pg, &topic, 1);
+    pg_arg_int32s(consumer->pg, &partition->number, 1);
+    pg_arg_int64s(consumer->pg, &partition->next_offset, 1);
+    pg_arg_int64s(consumer->pg, &partition->next_offset, 1);
+    pg_arg_int64s(consumer->pg, &none, 1);
+    pg_arg_int64s(consumer->pg, &no_digest, 1);
     return pg_send(consumer->pg, &sql_event_bus_positions_advance, NULL, e);
 }
 
@@ -260,6 +356,8 @@ void position_advanced(struct consumer *consumer)
         if (!is_touched(partition))
             continue;
         partition->next_offset = partition->attempted;
+        partition->last_offset = consumer->pg ? partition->attempted_last : -1;
+        partition->last_digest = partition->attempted_digest;
         partition->attempted = -1;
     }
 }

@@ -1,11 +1,13 @@
 /* consumer_private.h -- the consumer's rooms: consumer.c (life cycle, group, fetching), consumer_discover.c (a plain
  * consumer's partitions), consumer_position.c (where each partition stands), consumer_batch.c (one batch in one
- * transaction, and what to do when it fails), dead_letter.c. All run on the thread that calls consumer_poll(); only the
- * atomics are touched by others. */
+ * transaction, and what to do when it fails), consumer_delay.c (a partition that fails waits by itself),
+ * consumer_parked.c (events behind a dead letter), dead_letter.c. All run on the thread that calls consumer_poll();
+ * only the atomics and what is under a lock are touched by others. */
 #pragma once
 
 #include <event_bus/consumer.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -15,6 +17,8 @@ enum {
     PARTITIONS_MAX = 4096,
     CONFLICT_RETRIES_MAX = 3, /* a lost race is tried again before the event is taken for the culprit */
     KAFKA_QUERY_MS = 5000,
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 10000,
 };
 
 /* Where the consumer is in the life of an assignment. */
@@ -33,20 +37,43 @@ struct partition {
     bool at_end;         /* the end was reached and nothing came since */
     int64_t next_offset; /* first not handled: what the row says; -1: not known */
     int64_t attempted;   /* what the attempt in hand moves it to; -1: not touched by it */
+
+    /* The record handled last is read once more on assignment, and must be the same one. */
+    int64_t last_offset, last_digest; /* -1: not known */
+    int64_t attempted_last, attempted_digest;
+    bool checking;  /* fetching begins at last_offset, which is compared and thrown away */
+    bool unchecked; /* last_offset is no longer in the log: nothing to compare */
+
+    /* Failing for a passing reason */
+    uint32_t failures;        /* in a row; 0: it is well */
+    int64_t failing_since_us; /* monotonic */
+    int64_t delayed_until_us; /* monotonic; 0: not delayed. Paused until then */
+    size_t attempt_max;       /* while it fails: shrinks until the culprit stands alone */
+
+    int64_t behind_since_us; /* Kafka's time of the oldest event known not to be handled, or handled last; 0: none */
+};
+
+struct item {
+    rd_kafka_message_t *message;
+    struct partition *partition;
+    struct trace trace; /* begun here if it came without one */
+    struct error
+        dead; /* kind not NONE: to be a dead letter, without the handler: it was refused in an earlier attempt */
 };
 
 struct batch {
-    rd_kafka_message_t **messages;
-    struct partition **partitions; /* of each message */
-    struct trace *traces;          /* of each message: begun here if it came without one */
-    struct delivery *deliveries;   /* of the attempt in hand, without the malformed */
-    size_t count, done;            /* messages held; of these handled */
-    size_t attempt;                /* messages of the attempt in hand */
-    size_t attempt_max;            /* messages of the next attempt: shrinks until a culprit stands alone */
-    bool unverified;               /* an attempt has failed: the rows tell what became of it */
-    bool commit_unknown;           /* one of the failed attempts may have been committed */
+    struct item *items;
+    struct delivery *deliveries; /* of the attempt in hand, without those that do not reach the handler */
+    size_t *origins;             /* of each delivery: index of its item */
+    size_t count, done;          /* items held; of these handled */
+    size_t attempt;              /* items of the attempt in hand */
+    size_t attempt_max;          /* items of the next attempt: shrinks until a culprit stands alone */
+    bool unverified;             /* an attempt has failed: the rows tell what became of it */
+    bool commit_unknown;         /* one of the failed attempts may have been committed */
+    bool isolating;              /* each attempt is of one partition: items are sorted by it */
+    bool again;                  /* the attempt was given up for a better one: no failure */
+    struct error passing;        /* kind not NONE: the reason of the attempt that failed last, which may pass */
     uint32_t conflicts;
-    struct error culprit;  /* kind not NONE: the next event is a dead letter for this reason, without the handler */
     uint64_t dead_letters; /* of the attempt in hand */
 };
 
@@ -68,10 +95,20 @@ struct consumer {
     int64_t copied_us;   /* when positions were last copied to Kafka */
     int64_t discover_us; /* plain: when to look for partitions again (monotonic) */
     bool discovered;     /* plain: it has been looked once */
+    uint32_t delayed;    /* partitions */
+
+    /* ordered */
+    bool parked;                 /* something may be parked in the partitions assigned */
+    int64_t parked_look_us;      /* when to look whether something is due (monotonic) */
+    struct parked_rows *parking; /* events to be parked by the attempt in hand */
+
+    pthread_mutex_t lock;
+    struct consumer_partition_stats *published; /* under lock; as many as published_count */
+    size_t published_count;
 
     atomic_bool stopping;
     atomic_uint_least64_t events, batches, dead_letters, retries;
-    atomic_int_least64_t lag, last_progress_us;
+    atomic_int_least64_t lag, last_progress_us, parked_count;
     atomic_uint_least32_t assigned, missing_topics;
 };
 
@@ -80,6 +117,7 @@ void consumer_tell_error(struct consumer *consumer, const struct error *e);
 void consumer_say(struct consumer *consumer, const char *fmt, ...) PRINTF(2, 3);
 void consumer_hold(struct consumer *consumer);    /* READING → HOLDING */
 void consumer_release(struct consumer *consumer); /* HOLDING → READING */
+int64_t consumer_backoff_us(uint32_t attempt);
 
 /* ---- consumer_discover.c ---- */
 /* Plain: looks for topics and partitions when it is time to. New ones: → POSITIONING. No batch may be held. */
@@ -93,6 +131,13 @@ void position_assign(struct consumer *consumer, const rd_kafka_topic_partition_l
 MUST_CHECK bool position_load(struct consumer *consumer, struct error *e);
 /* Queues the statement that moves the partitions touched by the attempt in hand. */
 MUST_CHECK bool position_advance(struct consumer *consumer, struct error *e);
+/* Queues the statement that fails, and dooms the transaction, if the partition is not ours any more. */
+MUST_CHECK bool position_fence(struct consumer *consumer, struct partition *partition, struct error *e);
+/* Of what was fetched: true if it is the record that was handled last, read again and found the same; to be thrown
+ * away. Another one sets consumer->fatal. */
+bool position_recheck(struct consumer *consumer, struct partition *partition, const rd_kafka_message_t *message);
+void position_recheck_end(struct consumer *consumer, struct partition *partition, int64_t end_offset);
+int64_t position_digest(const rd_kafka_message_t *message);
 void position_advanced(struct consumer *consumer); /* … and it was committed */
 enum position_verdict { POSITION_UNMOVED, POSITION_MOVED, POSITION_LOST };
 /* Where the rows stand after a failed attempt: as before, where the attempt would have moved them, or elsewhere. */
@@ -108,6 +153,30 @@ void batch_drop(struct consumer *consumer);
 /* One attempt at what is held. *ret_count: events handled and durable; 0 if it failed and is to be tried again at once.
  */
 MUST_CHECK bool batch_attempt(struct consumer *consumer, size_t *ret_count, struct error *e);
+
+/* ---- consumer_delay.c ---- */
+/* What the attempt in hand met may pass, and the database answers: from now on each partition is tried by itself. If it
+ * was by itself already, it waits, paused, while the others go on. true: try again at once. */
+bool delay_failed(struct consumer *consumer, struct error *e);
+void delay_isolate(struct consumer *consumer);   /* sorts the batch, failing partitions last */
+void delay_succeeded(struct consumer *consumer); /* the attempt in hand was committed */
+void delay_reset(struct consumer *consumer, struct partition *partition);
+MUST_CHECK bool delay_resume(struct consumer *consumer, struct error *e); /* partitions whose time has come */
+void delay_pause_again(struct consumer *consumer);                        /* after an assign call, which resumes all */
+
+/* ---- consumer_parked.c ---- */
+void parked_free(struct parked_rows *parking);
+DEFINE_CLEANUP(struct parked_rows *, parked_free)
+/* Begins an attempt: which of its items wait because of what is parked already. */
+MUST_CHECK bool parked_begin(struct consumer *consumer, struct error *e);
+/* Whether the item must wait; then it was added to what will be parked. */
+bool parked_waits(struct consumer *consumer, size_t item, const struct event *event, const struct error *flaw);
+/* A dead letter of the attempt in hand: the later events of its key wait. flaw: its headers cannot be read. */
+void parked_add(struct consumer *consumer, const struct event *event, const struct error *reason, bool flaw);
+MUST_CHECK bool parked_write(struct consumer *consumer, struct error *e);
+void parked_committed(struct consumer *consumer);
+/* Handles what is due among the parked, some events at most. Transient failures are told and left for later. */
+MUST_CHECK bool parked_retry(struct consumer *consumer, struct error *e);
 
 /* ---- dead_letter.c ---- */
 void dead_letter(struct consumer *consumer, const struct event *event, const struct error *reason);

@@ -41,6 +41,8 @@ void dead_letter(struct consumer *consumer, const struct event *event, const str
         event->id,
         "dlq_ce_source",
         event->source,
+        consumer->options->ordered ? "dlq_parked" : NULL,
+        "true",
         NULL,
     };
     /* A payload is required too: a tombstone becomes an empty one. */

@@ -28,6 +28,11 @@ static rd_kafka_t *new_producer(const struct fixture *f, const char *transaction
     return rk;
 }
 
+rd_kafka_t *fixture_producer(const struct fixture *f)
+{
+    return new_producer(f, NULL);
+}
+
 rd_kafka_t *fixture_transactional_producer(const struct fixture *f)
 {
     rd_kafka_t *rk = new_producer(f, f->topic);

@@ -39,6 +39,7 @@ void fixture_produce(struct fixture *f, int partition, int count);
 void fixture_produce_raw(
     struct fixture *f, rd_kafka_t *rk, int partition, struct bytes value, const char *const *headers);
 void fixture_flush(rd_kafka_t *rk);
+rd_kafka_t *fixture_producer(const struct fixture *f);
 rd_kafka_t *fixture_transactional_producer(const struct fixture *f);
 
 void fixture_execute(struct fixture *f, const char *sql);         /* as administrator */

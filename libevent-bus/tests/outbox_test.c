@@ -200,3 +200,68 @@ Test(outbox, a_large_batch_travels_in_one_statement)
     }
     cr_assert_eq(pg_testing_int64(pg, &count_outbox), 2 * COUNT);
 }
+
+/* ---- outbox_write() in SQL ---- */
+
+STATEMENT(write_in_sql, "SELECT outbox_write($1, $2, $3, $4, $5, $6::text[])");
+STATEMENT(last_traceparent, "SELECT coalesce(traceparent, 'none') FROM outbox ORDER BY id DESC LIMIT 1");
+STATEMENT(last_headers, "SELECT coalesce(array_to_string(headers, '|'), 'none') FROM outbox ORDER BY id DESC LIMIT 1");
+
+#define LONG_TYPE "12345678901234567890123456789012345678901234567890123456789012345678901234567890"
+#define TRACE     "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"
+
+struct sql_write {
+    const char *topic, *type, *traceparent, *headers;
+    const char *want_traceparent, *want_headers; /* NULL: it is refused */
+};
+
+static bool write_sql(const struct sql_write *write, const char *payload, struct error *e)
+{
+    pg_arg_text(pg, write->topic);
+    pg_arg_text(pg, "key");
+    pg_arg_text(pg, write->type);
+    pg_arg_bytes(pg, (struct bytes){ payload, payload ? strlen(payload) : 0 });
+    pg_arg_text(pg, write->traceparent);
+    pg_arg_text(pg, write->headers);
+    return pg_query(pg, &write_in_sql, NULL, e);
+}
+
+Test(outbox, the_sql_function_refuses_and_mends_what_the_c_library_does)
+{
+    static const struct sql_write writes[] = {
+        { "a.v1", "T", NULL, NULL, "none", "none" },
+        { "a.v1", "T", "00-" TRACE "-01", "{h,v}", "00-" TRACE "-01", "h|v" },
+        { "a.v1", "T", "cc-" TRACE "-03-more", NULL, "00-" TRACE "-01", "none" },
+        { "a.v1", "T", "cc-" TRACE "-02", NULL, "00-" TRACE "-00", "none" },
+        { "a.v1", "T", "00-" TRACE "-01-more", NULL, "none", "none" },
+        { "a.v1", "T", "ff-" TRACE "-01", NULL, "none", "none" },
+        { "a.v1", "T", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", NULL, "none", "none" },
+        { "a.v1", "T", "00-" TRACE, "{\"a\tb\",v,w,\"x\ny\"}", "none", "a?b|v|w|x?y" },
+        { "", "T", NULL, NULL, NULL, NULL },
+        { NULL, "T", NULL, NULL, NULL, NULL },
+        { "a b", "T", NULL, NULL, NULL, NULL },
+        { "a.v1", "", NULL, NULL, NULL, NULL },
+        { "a.v1", NULL, NULL, NULL, NULL, NULL },
+        { "a.v1", "T\tU", NULL, NULL, NULL, NULL },
+        { "a.v1", LONG_TYPE LONG_TYPE, NULL, NULL, NULL, NULL },
+        { "a.v1", "T", NULL, "{h}", NULL, NULL },
+        { "a.v1", "T", NULL, "{h,NULL}", NULL, NULL },
+        { "a.v1", "T", NULL, "{{h,v},{i,w}}", NULL, NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(writes); i++) {
+        struct error e = { 0 };
+        bool written = write_sql(&writes[i], "payload", &e);
+        cr_expect_eq(written, writes[i].want_headers != NULL, "%zu: %s", i, e.message);
+        if (!written) {
+            cr_expect(error_is(&e, ERROR_REFUSED), "%zu: %s", i, e.message);
+            continue;
+        }
+        CLEANUP(pg_result_free) struct pg_result *trace = pg_testing_query(pg, &last_traceparent);
+        CLEANUP(pg_result_free) struct pg_result *headers = pg_testing_query(pg, &last_headers);
+        cr_expect_str_eq(pg_get_text(trace, 0, 0), writes[i].want_traceparent, "%zu", i);
+        cr_expect_str_eq(pg_get_text(headers, 0, 0), writes[i].want_headers, "%zu", i);
+    }
+    struct error e = { 0 };
+    cr_expect_not(write_sql(&writes[0], NULL, &e), "a payload is required");
+    cr_expect_eq(pg_testing_int64(pg, &count_outbox), 8);
+}

@@ -29,6 +29,13 @@ static double read_lag(void *context)
     return (double)stats.lag;
 }
 
+static double read_parked(void *context)
+{
+    struct consumer_stats stats;
+    consumer_get_stats(context, &stats);
+    return (double)stats.parked;
+}
+
 static bool reader_open(struct service_runtime *runtime, const struct subscription *subscription, struct error *e)
 {
     struct reader *reader = &runtime->readers[runtime->reader_count];
@@ -45,6 +52,9 @@ static bool reader_open(struct service_runtime *runtime, const struct subscripti
             .from_end = subscription->from_end,
             .tail = subscription->tail,
             .batch_max = subscription->batch_max,
+            .ordered = subscription->ordered,
+            .retry_max_ms = subscription->retry_max_ms,
+            .retry_then = subscription->retry_then,
             .on_error = on_error,
             .on_state = on_state,
         },
@@ -58,6 +68,9 @@ static bool reader_open(struct service_runtime *runtime, const struct subscripti
     reader->retries = metric_counter("consumer_retries_total", labels, "Batches tried again.");
     metric_gauge_function(
         "consumer_lag_events", labels, "Events not handled yet; -1: unknown.", read_lag, reader->consumer);
+    if (subscription->ordered)
+        metric_gauge_function("consumer_parked_events", labels, "Events parked behind dead letters, and these.",
+            read_parked, reader->consumer);
     runtime->reader_count++;
     return true;
 }
@@ -112,6 +125,32 @@ void readers_release(struct service_runtime *runtime)
     runtime->reader_count = 0;
 }
 
+static void count_partition(const struct reader *reader, const struct consumer_partition_stats *stats)
+{
+    CLEANUP(xfree)
+    char *labels = xasprintf(
+        "group=\"%s\",topic=\"%s\",partition=\"%d\"", reader->subscription->group, stats->topic, stats->partition);
+    metric_set(metric_gauge("consumer_partition_lag_events", labels, "Events not handled yet; -1: unknown."),
+        (double)stats->lag);
+    metric_set(metric_gauge("consumer_partition_lag_seconds", labels,
+                   "How long the oldest event not handled yet has been in Kafka; 0: none is known."),
+        (double)stats->lag_us / 1e6);
+    metric_set(metric_gauge("consumer_partition_failures", labels, "Attempts that failed in a row."), stats->failures);
+}
+
+static void count_partitions(struct reader *reader)
+{
+    for (size_t i = 0; i < reader->shown_count; i++) { /* what was taken from us no longer lags here */
+        const struct consumer_partition_stats *shown = &reader->shown[i];
+        count_partition(
+            reader, &(struct consumer_partition_stats){ .topic = shown->topic, .partition = shown->partition });
+    }
+    size_t count = consumer_get_partitions(reader->consumer, reader->shown, PARTITIONS_SHOWN_MAX);
+    reader->shown_count = count < PARTITIONS_SHOWN_MAX ? count : PARTITIONS_SHOWN_MAX;
+    for (size_t i = 0; i < reader->shown_count; i++)
+        count_partition(reader, &reader->shown[i]);
+}
+
 void readers_count(struct service_runtime *runtime)
 {
     for (size_t i = 0; i < runtime->reader_count; i++) {
@@ -122,5 +161,6 @@ void readers_count(struct service_runtime *runtime)
         metric_add(reader->dead_letters, stats.dead_letters - reader->seen.dead_letters);
         metric_add(reader->retries, stats.retries - reader->seen.retries);
         reader->seen = stats;
+        count_partitions(reader);
     }
 }

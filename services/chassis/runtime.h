@@ -12,6 +12,7 @@
 enum {
     LANES_MAX = 16,
     SUBSCRIPTIONS_MAX = 16,
+    PARTITIONS_SHOWN_MAX = 64, /* of one subscription, in metrics */
     WORKERS_MAX = 256,
 };
 
@@ -46,7 +47,9 @@ struct reader {
     const struct subscription *subscription;
     struct consumer_options options;
     struct consumer *consumer;
-    struct consumer_stats seen; /* as last added to the counters; loop thread */
+    struct consumer_stats seen;                                  /* as last added to the counters; loop thread */
+    struct consumer_partition_stats shown[PARTITIONS_SHOWN_MAX]; /* partitions whose gauges are set */
+    size_t shown_count;
     struct metric *events, *dead_letters, *retries;
     pthread_t thread;
     bool running;

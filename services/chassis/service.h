@@ -37,6 +37,10 @@ struct subscription {
     bool from_end; /* plain: start at the end */
     uint32_t tail; /* plain: start this many offsets before the end of each partition; 0: see from_end */
     uint32_t batch_max;
+    /* With a database, as in consumer.h: */
+    bool ordered;          /* later events of a dead letter's key are parked behind it */
+    uint32_t retry_max_ms; /* 0: what fails for a passing reason is tried for ever */
+    enum consumer_gives_up retry_then;
 };
 
 struct service {

@@ -13,8 +13,13 @@
  * beginning.
  *
  * A loop of its own: consumer_run() blocks the calling thread until consumer_stop(). Transient errors are retried with
- * jittered back-off from 100 ms to 10 s; FATAL ends the run: among others a position that is no longer in the log, or
- * that was taken on another Kafka cluster. */
+ * jittered back-off from 100 ms to 10 s. Into Postgres, while the database answers, each partition waits by itself: it
+ * is paused, and the others go on (see retry_max_ms). FATAL ends the run: among others a position that is no longer in
+ * the log, or that was taken on another Kafka cluster or on a topic that was deleted and made again; the latter is
+ * noticed by the record handled last, which is read once more on assignment and has to be the same.
+ *
+ * Rebalances are eager (range): all partitions change hands at once. A batch in hand is dropped; its position is in the
+ * rows, so whoever is assigned the partition next handles it, once. */
 #pragma once
 
 #include "event.h"
@@ -27,7 +32,7 @@ struct consumer;
 /* One event of a batch. A handler that cannot accept it (malformed, breaks a rule of the contract) sets `verdict` by
  * error_set() or error_field(): kind INVALID or REFUSED sends the event to `<topic>.<group>.dead` through the outbox of
  * the same transaction, with headers dlq_reason, dlq_field, dlq_kind, dlq_topic, dlq_partition, dlq_offset, dlq_group,
- * dlq_ce_id, dlq_ce_source. An event whose headers are malformed goes there without reaching the handler. A plain
+ * dlq_ce_id, dlq_ce_source, and dlq_parked if it is kept in parked_events too. An event whose headers are malformed goes there without reaching the handler. A plain
  * consumer only tells on_error and goes on. A verdict of kind TRANSIENT or FATAL fails the whole batch. */
 struct delivery {
     struct event event;
@@ -55,6 +60,14 @@ struct consumer_options {
      * transaction markers take some and compaction leaves gaps: at most so many events. */
     uint32_t tail;
     uint32_t batch_max; /* events; 0: 500 */
+    /* Into Postgres: events of a key depend on each other. The later events of a dead letter's key are parked behind
+     * it, in table parked_events and in the same transaction, until parked_retry() or parked_drop() is called in SQL
+     * (or `penstock dlq retry`); then they are handled in order, before any newer one. Without it they go on. */
+    bool ordered;
+    /* Into Postgres: an event that fails for a passing reason for longer than this ends the run, or becomes a dead
+     * letter. 0: it is tried for ever. The database being away does not count. */
+    uint32_t retry_max_ms;
+    enum consumer_gives_up { CONSUMER_STOPS, CONSUMER_DEAD_LETTERS } retry_then;
     void (*on_error)(
         void *context, const struct error *e); /* optional: told of each retried error and dead letter; for logs */
     void (*on_state)(void *context, const char *line); /* optional: assignment, seek, stop; for logs */
@@ -66,6 +79,15 @@ struct consumer_stats {
     int64_t last_progress_us; /* now_us() when a batch was last handled, or the end was last reached */
     uint32_t assigned;        /* partitions */
     uint32_t missing_topics;  /* plain consumer: not found (yet); it goes on looking */
+    int64_t parked;           /* events parked in its partitions, as of the last look (1 s) */
+};
+
+struct consumer_partition_stats {
+    const char *topic; /* bare; as long as the options' */
+    int32_t partition;
+    int64_t lag;       /* events not yet handled; -1 unknown */
+    int64_t lag_us;    /* how long the oldest of them has been in Kafka, as far as is known; 0 at the end */
+    uint32_t failures; /* in a row, for a passing reason; it waits by itself meanwhile */
 };
 
 /* Options and what they point to must outlive the consumer. Errors: INVALID (setting named), FATAL, TRANSIENT
@@ -79,6 +101,8 @@ DEFINE_CLEANUP(struct consumer *, consumer_free)
 EB_API MUST_CHECK bool consumer_run(struct consumer *consumer, struct error *e);
 EB_API void consumer_stop(struct consumer *consumer); /* any thread, any time, signal handlers too */
 EB_API void consumer_get_stats(const struct consumer *consumer, struct consumer_stats *ret); /* any thread */
+/* Of the partitions assigned, as of the last fetch; at most max. Returns how many there are. Any thread. */
+EB_API size_t consumer_get_partitions(struct consumer *consumer, struct consumer_partition_stats *ret, size_t max);
 
 /* Plain consumers and tests: handles one batch, waiting up to timeout_ms for the first event. *ret_count may be 0.
  * After ERROR_TRANSIENT the next call tries the same batch again; a consumer into Postgres must be polled often

@@ -1,8 +1,8 @@
 /* outbox.h -- events that are published if, and only if, the caller's transaction commits.
  *
  * The rows go to table `outbox` of the caller's database (schemas/common/); outbox-relay publishes them exactly once,
- * in commit order per key. Gather in an outbox while deciding, write once before pg_commit(). One thread. Non-C
- * services call the SQL function outbox_write(topic, key, type, payload, traceparent). */
+ * in commit order per key. Gather in an outbox while deciding, write once before pg_commit(). One thread. What is
+ * not C calls the SQL function outbox_write(topic, key, type, payload, traceparent, headers) of schemas/common/. */
 #pragma once
 
 #include "event.h"
