@@ -32,7 +32,7 @@ static const char *const posting_topics[] = { "ledger.postings.v1", NULL };
 
 static const struct subscription subscriptions[] = {
     { .group = "ledger-requests", .topics = request_topics, .handle = events_requests },
-    { .group = "ledger-postings", .topics = posting_topics, .handle = events_postings },
+    { .group = "ledger-postings", .topics = posting_topics, .handle = events_postings, .ordered = true },
     { 0 },
 };
 

@@ -46,8 +46,15 @@ int cmd_events_tail(struct cli *cli, int argc, char **argv);
 int cmd_dlq_list(struct cli *cli, int argc, char **argv);
 int cmd_dlq_show(struct cli *cli, int argc, char **argv);
 int cmd_dlq_retry(struct cli *cli, int argc, char **argv);
+int cmd_dlq_drop(struct cli *cli, int argc, char **argv);
 int cmd_verify(struct cli *cli, int argc, char **argv);
 int cmd_demo(struct cli *cli, int argc, char **argv);
+
+/* ---- Settings (parked.c) ---- */
+
+enum { CLI_DSN_MAX = 1024 };
+/* Of a service's database: the value of `name`, or of the file that <name>_FILE names; false: neither is set. */
+bool cli_database_url(const char *name, char ret_dsn[CLI_DSN_MAX]);
 
 /* ---- Command lines ---- */
 

@@ -1,4 +1,5 @@
 /* dlq.c -- dead letters: what was refused, why, and sending it again after the cause is mended. */
+#include "parked.h"
 #include "reader.h"
 
 #include <stdio.h>
@@ -186,9 +187,31 @@ struct retry {
     struct cli *cli;
     rd_kafka_t *producer;
     int64_t only; /* -1: all */
-    long long sent;
+    enum parked_request request;
+    long long sent, parked; /* to their topic; asked of their consumer */
     struct error e;
 };
+
+/* One that others may wait behind: sent to the end of its topic it would come after them. */
+static bool is_parked(const rd_kafka_message_t *message)
+{
+    return *message_header(message, "dlq_parked") != '\0';
+}
+
+static bool ask_consumer(struct retry *retry, const rd_kafka_message_t *message)
+{
+    const struct parked_letter letter = {
+        .group = message_header(message, "dlq_group"),
+        .topic = message_header(message, "dlq_topic"),
+        .partition = (int32_t)strtol(message_header(message, "dlq_partition"), NULL, 10),
+        .offset = strtoll(message_header(message, "dlq_offset"), NULL, 10),
+    };
+    int64_t count;
+    if (!parked_ask(retry->request, &letter, &count, &retry->e))
+        return false;
+    retry->parked += count;
+    return true;
+}
 
 /* The letter as it first was: original key, value and CloudEvents headers; the dlq_* headers stay behind. */
 static bool retry_letter(const struct event *event, const rd_kafka_message_t *message, void *context)
@@ -196,6 +219,8 @@ static bool retry_letter(const struct event *event, const rd_kafka_message_t *me
     struct retry *retry = context;
     if (retry->only >= 0 && event->offset != retry->only)
         return event->offset < retry->only;
+    if (is_parked(message))
+        return ask_consumer(retry, message);
     struct event original = *event;
     original.topic = message_header(message, "dlq_topic");
     original.id = message_header(message, "dlq_ce_id");
@@ -237,6 +262,23 @@ static rd_kafka_t *retry_producer(struct cli *cli, struct error *e)
     return producer;
 }
 
+static int report(struct cli *cli, struct retry *retry)
+{
+    if (retry->e.kind != ERROR_NONE)
+        return cli_fail(retry->e.kind == ERROR_TRANSIENT ? CLI_UNREACHABLE : CLI_REFUSED, &retry->e);
+    if (retry->sent + retry->parked == 0) {
+        error_set(&retry->e, ERROR_NOT_FOUND, "no such dead letter, or it is settled already");
+        return cli_fail(CLI_REFUSED, &retry->e);
+    }
+    if (cli->json)
+        printf("{\"sent\":%lld,\"parked\":%lld}\n", retry->sent, retry->parked);
+    else if (retry->request == PARKED_DROP)
+        printf("%lld dropped\n", retry->parked);
+    else
+        printf("%lld sent again\n", retry->sent + retry->parked);
+    return CLI_OK;
+}
+
 int cmd_dlq_retry(struct cli *cli, int argc, char **argv)
 {
     struct retry retry = { .cli = cli, .only = -1 };
@@ -257,21 +299,33 @@ int cmd_dlq_retry(struct cli *cli, int argc, char **argv)
     int result = walk(cli, argv[optind], retry.only, retry_letter, &retry);
     bool flushed = rd_kafka_flush(retry.producer, 30000) == RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_destroy(retry.producer);
-    if (result != CLI_OK)
-        return result;
-    if (retry.e.kind != ERROR_NONE)
-        return cli_fail(CLI_REFUSED, &retry.e);
-    if (!flushed) {
+    if (result == CLI_OK && !flushed)
         error_set(&retry.e, ERROR_TRANSIENT, "Kafka did not acknowledge; send again, it will have one effect");
-        return cli_fail(CLI_UNREACHABLE, &retry.e);
+    return result == CLI_OK ? report(cli, &retry) : result;
+}
+
+/* ---- dlq drop ---- */
+
+static bool drop_letter(const struct event *event, const rd_kafka_message_t *message, void *context)
+{
+    struct retry *retry = context;
+    if (event->offset != retry->only)
+        return event->offset < retry->only;
+    if (!is_parked(message))
+        return error_set(&retry->e, ERROR_REFUSED, "nothing waits behind offset %lld", (long long)event->offset);
+    return ask_consumer(retry, message);
+}
+
+int cmd_dlq_drop(struct cli *cli, int argc, char **argv)
+{
+    struct retry drop = { .cli = cli, .only = -1, .request = PARKED_DROP };
+    for (int option; (option = cli_option(cli, argc, argv, dlq_options)) != -1;) {
+        if (option != 'o')
+            return option == '?' ? CLI_USAGE : cli_usage(cli, "dead letters are dropped one by one");
+        drop.only = strtoll(optarg, NULL, 10);
     }
-    if (retry.sent == 0) {
-        error_set(&retry.e, ERROR_NOT_FOUND, "no such dead letter");
-        return cli_fail(CLI_REFUSED, &retry.e);
-    }
-    if (cli->json)
-        printf("{\"sent\":%lld}\n", retry.sent);
-    else
-        printf("%lld sent again\n", retry.sent);
-    return CLI_OK;
+    if (argc - optind != 1 || drop.only < 0)
+        return cli_usage(cli, "a dead-letter topic and --offset are needed");
+    int result = walk(cli, argv[optind], drop.only, drop_letter, &drop);
+    return result == CLI_OK ? report(cli, &drop) : result;
 }

@@ -40,8 +40,10 @@ static const struct {
     { "dlq show", cmd_dlq_show, "TOPIC [--offset N]", "dead letters with their reasons",
         "penstock dlq show orders.requests.v1.ledger-requests.dead" },
     { "dlq retry", cmd_dlq_retry, "TOPIC --offset N | --all",
-        "send dead letters to their topic again, under their own id",
+        "try dead letters again: those that others wait behind in their place, the rest at the end of their topic",
         "penstock dlq retry orders.requests.v1.ledger-requests.dead --offset 3" },
+    { "dlq drop", cmd_dlq_drop, "TOPIC --offset N", "give a dead letter up that others wait behind; they go on",
+        "penstock dlq drop ledger.postings.v1.ledger-postings.dead --offset 3" },
     { "verify", cmd_verify, "[--timeout SECONDS]",
         "recompute every balance and open order from the log; compare with database and engine", "penstock verify" },
     { "demo", cmd_demo, "[--orders N] [--interval-ms N]", "bots that quote and trade through the public API",
@@ -57,7 +59,8 @@ static void help(FILE *out)
     fputs("\nAll commands take --json and --help.\n"
           "Environment: PENSTOCK_URL or GATEWAY_PORT, KAFKA_BROKERS, TOPIC_PREFIX, PENSTOCK_TOKEN, PENSTOCK_SESSION "
           "(file),\n"
-          "             verify: TRADE_LEDGER_POSTGRES_URL[_FILE], MATCHING_ENGINE_URL\n"
+          "             verify: TRADE_LEDGER_POSTGRES_URL[_FILE], MATCHING_ENGINE_URL; dlq: also "
+          "IDENTITY_POSTGRES_URL[_FILE]\n"
           "Exit codes: 0 done, 1 refused or different, 2 usage, 3 not reachable, 4 not logged in\n"
           "Example:    penstock signup --email ada@example.com --password-file secret.txt && penstock topup USD 10000 "
           "&&\n"

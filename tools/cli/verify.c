@@ -25,8 +25,8 @@ struct verify {
     struct pg *pg;
     const char *engine_url;
     int64_t patience_us, deadline_us; /* so long without an event, and until when that is */
-    json_t *report; /* what was compared: name → count */
-    json_t *engine; /* symbol → the engine's answer */
+    json_t *report;                   /* what was compared: name → count */
+    json_t *engine;                   /* symbol → the engine's answer */
 };
 
 /* ---- Reading the log ---- */
@@ -275,18 +275,8 @@ static bool compare_orders(struct verify *v, struct error *e)
 
 static bool open_database(struct verify *v, struct error *e)
 {
-    const char *dsn = getenv("TRADE_LEDGER_POSTGRES_URL"), *file = getenv("TRADE_LEDGER_POSTGRES_URL_FILE");
-    char line[1024];
-    if ((!dsn || !*dsn) && file && *file) {
-        FILE *in = fopen(file, "r");
-        if (in && fgets(line, sizeof line, in)) {
-            line[strcspn(line, "\r\n")] = '\0';
-            dsn = line;
-        }
-        if (in)
-            fclose(in);
-    }
-    if (!dsn || !*dsn)
+    char dsn[CLI_DSN_MAX];
+    if (!cli_database_url("TRADE_LEDGER_POSTGRES_URL", dsn))
         return error_field(e, ERROR_INVALID, "", "TRADE_LEDGER_POSTGRES_URL", "is not set");
     struct pg_options options = { .dsn = dsn, .application_name = "penstock-verify", .statement_timeout_ms = 600000 };
     return pg_open(&options, &v->pg, e);
