@@ -36,6 +36,16 @@ const struct config_item relay_settings_items[] = {
     { "OUTBOX_RELAY_ON_REFUSAL", CONFIG_CHOICE, ITEM(on_refusal), "park",
         "a row that Kafka refuses (too large, unknown topic): set it aside, or stop its source",
         .choices = "park|stop" },
+    { "OUTBOX_RELAY_WAL_CATCH_UP_BYTES", CONFIG_INT, ITEM(wal_catch_up_bytes), "67108864",
+        "wal mode: with more log than this to catch up on, it is read by SQL, which is faster than the stream", 1048576,
+        INT64_MAX },
+    { "OUTBOX_RELAY_WAL_PEEK_CHANGES", CONFIG_INT, ITEM(wal_peek_changes), "300000",
+        "wal mode: read so many changes at once when catching up; Postgres keeps them in a temporary file", 1000,
+        100000000 },
+    { "OUTBOX_RELAY_WAL_SPILL_FOLDER", CONFIG_STRING, ITEM(wal_spill_folder), "/tmp",
+        "wal mode: where large transactions wait for their commit" },
+    { "OUTBOX_RELAY_WAL_MAX_RETAINED_BYTES", CONFIG_INT, ITEM(wal_max_retained_bytes), "4294967296",
+        "wal mode: more log than this kept for a slot on the server's disk and /health is 503", 16777216, INT64_MAX },
     { "OUTBOX_RELAY_RESET", CONFIG_STRING, ITEM(reset), "",
         "sources that may begin anew on a database their stored position is not of: identity,…" },
     { 0 },
@@ -83,6 +93,10 @@ static bool source_add(struct relay_sources *sources, const char *name, size_t l
 
 const struct config_item relay_source_items[] = {
     { "POSTGRES_URL", CONFIG_SECRET, SOURCE(dsn), NULL, "the relay role's DSN" },
+    { "MODE", CONFIG_CHOICE, SOURCE(mode), "poll", "read the table by SQL, or Postgres' log (logical replication)",
+        .choices = "poll|wal" },
+    { "SLOT", CONFIG_STRING, SOURCE(slot), "", "wal mode: the replication slot; none: outbox_relay_<source>" },
+    { "PUBLICATION", CONFIG_STRING, SOURCE(publication), "outbox", "wal mode: the publication of the table" },
     { "TABLE", CONFIG_STRING, SOURCE(mapping.table), "outbox", "the outbox table, or schema.table" },
     { "ORDER_COLUMN", CONFIG_STRING, SOURCE(mapping.order_column), "id",
         "unique ascending integer: the order of rows written at the same time" },
@@ -114,6 +128,18 @@ const struct config_item relay_source_items[] = {
     { 0 },
 };
 
+/* A slot's name has a-z, 0-9 and _. */
+static void source_name_slot(struct relay_source_setting *source)
+{
+    if (*source->slot)
+        return;
+    xfree(source->slot);
+    source->slot = xasprintf("outbox_relay_%.40s", source->name);
+    for (char *c = source->slot; *c; c++)
+        if (*c == '-')
+            *c = '_';
+}
+
 static bool source_load(struct relay_source_setting *source, struct error *e)
 {
     snprintf(source->setting, sizeof source->setting, "RELAY_%s", source->name);
@@ -127,6 +153,7 @@ static bool source_load(struct relay_source_setting *source, struct error *e)
         if (!config_load(items, source, e))
             return false;
     }
+    source_name_slot(source);
     return true;
 }
 

@@ -38,6 +38,12 @@ static struct relay_options relay_options_of(
         .cleanup = settings->cleanup,
         .cleanup_delay_us = settings->cleanup_delay_s * 1000000,
         .idempotent = source->guarantee == 1,
+        .mode = (enum source_mode)source->mode,
+        .slot = source->slot,
+        .publication = source->publication,
+        .wal_catch_up_bytes = settings->wal_catch_up_bytes,
+        .wal_peek_changes = settings->wal_peek_changes,
+        .wal_spill_folder = settings->wal_spill_folder,
         .park = settings->on_refusal == 0,
         .reset = source->reset,
         .stopping = stopping,
@@ -107,6 +113,11 @@ static bool relays_healthy(void *state, char *ret_reason, size_t size)
         if (status.lag_s > (double)relays->settings->max_lag_s) {
             snprintf(ret_reason, size, "source %s is %s and lags %.0f s: %s", relays->sources.items[i].name,
                 relay_state_name(status.state), status.lag_s, status.trouble);
+            return false;
+        }
+        if (status.retained_bytes > (uint64_t)relays->settings->wal_max_retained_bytes) {
+            snprintf(ret_reason, size, "source %s: its slot keeps %.1f GB of log on the server",
+                relays->sources.items[i].name, (double)status.retained_bytes / 1e9);
             return false;
         }
     }

@@ -225,12 +225,12 @@ bool pgoutput_read_frame(struct bytes data, struct pgoutput_frame *ret_frame, st
     struct pgoutput_frame frame = { .keepalive = kind == 'k' };
 
     if (kind == 'w') {
-        take_u64(&cursor); /* where the change is in the log */
-        take_u64(&cursor); /* and again */
+        frame.lsn = take_u64(&cursor);
+        take_u64(&cursor); /* the same again */
         take_u64(&cursor); /* time */
         frame.data = (struct bytes){ cursor.at, cursor.left };
     } else {
-        frame.wal_end = take_u64(&cursor);
+        frame.lsn = take_u64(&cursor);
         take_u64(&cursor); /* time */
         frame.reply_requested = take_u8(&cursor) != 0;
     }

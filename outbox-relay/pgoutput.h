@@ -68,8 +68,8 @@ MUST_CHECK bool pgoutput_parse(
 struct pgoutput_frame {
     bool keepalive;
     bool reply_requested; /* keepalive: the server wants to hear of us now */
-    uint64_t wal_end;     /* keepalive: all that was committed before this has been sent */
-    struct bytes data;    /* else: a message for pgoutput_parse() */
+    uint64_t lsn;         /* keepalive: all that was committed before this has been sent; else: where the change is */
+    struct bytes data;    /* not keepalive: a message for pgoutput_parse() */
 };
 MUST_CHECK bool pgoutput_read_frame(struct bytes data, struct pgoutput_frame *ret_frame, struct error *e);
 

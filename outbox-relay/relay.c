@@ -56,7 +56,7 @@ struct session {
     bool *parked;           /* of the page: which rows are not to be published */
     size_t passed_rows;     /* published or parked since the last commit */
     int64_t page_limit;     /* 0: none; else closing in on a row that Kafka refuses */
-    uint64_t refused_id;    /* that row, or one before it */
+    uint64_t refused_seq;   /* that row, or one after it */
     uint64_t deleted_rows;  /* as counted into the metric */
     struct position stored; /* in the database; of a time in idempotent mode */
     bool stored_found;
@@ -93,6 +93,14 @@ static double read_lag_seconds(void *context)
     return status.lag_s;
 }
 
+static double read_retained_bytes(void *context)
+{
+    struct relay_status status;
+
+    relay_get_status(context, &status);
+    return (double)status.retained_bytes;
+}
+
 static double read_lag_rows(void *context)
 {
     struct relay_status status;
@@ -124,6 +132,9 @@ struct relay *relay_new(const struct relay_options *options)
     relay->metrics.up = metric_gauge("outbox_relay_up", labels, "1 while this process publishes the source");
     metric_gauge_function("outbox_relay_lag_seconds", labels, "everything committed longer ago than this is published",
         read_lag_seconds, relay);
+    if (options->mode == SOURCE_WAL)
+        metric_gauge_function("outbox_relay_wal_retained_bytes", labels, "log that the slot keeps on the server's disk",
+            read_retained_bytes, relay);
     metric_gauge_function("outbox_relay_lag_rows", labels, "rows known to be waiting", read_lag_rows, relay);
     return relay;
 }
@@ -172,6 +183,7 @@ static void relay_report(struct relay *relay, struct session *session, bool all_
     pthread_mutex_lock(&relay->lock);
     relay->status.waiting_rows = waiting.rows + publisher_count(session->publisher);
     relay->status.deleted_rows = deleted;
+    relay->status.retained_bytes = waiting.retained_bytes;
     if (all_published || waiting.caught_up_us < relay->caught_up_us)
         relay->caught_up_us = waiting.caught_up_us;
     pthread_mutex_unlock(&relay->lock);
@@ -251,9 +263,16 @@ static bool relay_load_position(struct relay *relay, struct session *session, st
         position_copy(&session->stored, &relay->committed);
         found = true;
     }
-    log_info("source %s: %s position: before %.40s, now %.40s, last id %" PRIu64 ", %" PRIu64 " rows published so far",
-        relay->source_name, found ? "stored" : "no stored", relay->committed.before.text, relay->committed.now.text,
-        relay->committed.last_id, relay->committed.published_rows);
+    if (relay->committed.commit_lsn > 0)
+        log_info("source %s: stored position: %" PRIX64 "/%" PRIX64 " and %" PRIu64 " rows, %" PRIu64
+                 " rows published so far",
+            relay->source_name, relay->committed.commit_lsn >> 32, relay->committed.commit_lsn & UINT32_MAX,
+            relay->committed.commit_index, relay->committed.published_rows);
+    else
+        log_info("source %s: %s position: before %.40s, now %.40s, last id %" PRIu64 ", %" PRIu64
+                 " rows published so far",
+            relay->source_name, found ? "stored" : "no stored", relay->committed.before.text, relay->committed.now.text,
+            relay->committed.last_id, relay->committed.published_rows);
     return true;
 }
 
@@ -287,7 +306,7 @@ static bool relay_open_source(struct relay *relay, struct session *session, stru
 {
     const struct relay_options *options = relay->options;
 
-    session->source_options = (struct source_options){ .mode = SOURCE_POLL,
+    session->source_options = (struct source_options){ .mode = options->mode,
         .name = options->source,
         .setting = options->setting,
         .dsn = options->dsn,
@@ -295,7 +314,12 @@ static bool relay_open_source(struct relay *relay, struct session *session, stru
         .application_name = "outbox-relay",
         .page_rows = options->page_rows,
         .page_bytes = options->page_bytes,
-        .poll_max_us = options->poll_max_us };
+        .poll_max_us = options->poll_max_us,
+        .slot = options->slot,
+        .publication = options->publication,
+        .wal_catch_up_bytes = options->wal_catch_up_bytes,
+        .wal_peek_changes = options->wal_peek_changes,
+        .wal_spill_folder = options->wal_spill_folder };
     if (!source_open(&session->source_options, &session->source, e) ||
         !parking_open(options->dsn, options->mapping, &session->parking, e))
         return false;
@@ -411,8 +435,7 @@ static bool relay_publish_page(
 /* Has the row that was refused been passed? Then pages may be as large as usual again. */
 static bool relay_stop_closing_in(struct relay *relay, struct session *session, struct error *e)
 {
-    if (session->page_limit == 0 ||
-        (position_in_round(&relay->committed) && relay->committed.last_id < session->refused_id))
+    if (session->page_limit == 0 || relay->committed.published_rows < session->refused_seq)
         return true;
     session->page_limit = 0;
     source_limit(session->source, 0);
@@ -445,8 +468,9 @@ static bool relay_step(struct relay *relay, struct session *session, struct erro
         return false;
     if (page.count > 0 && !relay_publish_page(relay, session, &page, e))
         return false;
-    if (session->passed_rows > 0 && (page.round_done || page.count == 0 || session->page_limit > 0 ||
-                                        publisher_age_us(session->publisher) >= relay->options->transaction_us)) {
+    if (page.store ||
+        (session->passed_rows > 0 && (page.round_done || page.count == 0 || session->page_limit > 0 ||
+                                         publisher_age_us(session->publisher) >= relay->options->transaction_us))) {
         if (!relay_commit(relay, session, source_position(session->source), e) ||
             !relay_stop_closing_in(relay, session, e))
             return false;
@@ -466,7 +490,7 @@ static bool relay_refused(struct relay *relay, struct session *session, struct e
 
     if (!relay->options->park)
         return false;
-    session->refused_id = refusal.row_id;
+    session->refused_seq = source_position(session->source)->published_rows;
     if (alone) {
         log_warn("source %s: row %" PRIu64 " is parked: %s", relay->source_name, refusal.row_id, refusal.reason);
         parking_refuse(session->parking, refusal.row_id, refusal.whole_topic ? refusal.topic : NULL, refusal.reason);

@@ -26,6 +26,10 @@ struct relay_options {
     int64_t lease_stale_us;
     bool cleanup;
     int64_t cleanup_delay_us;
+    enum source_mode mode;
+    const char *slot, *publication; /* wal mode, as the rest that begins with wal_ */
+    int64_t wal_catch_up_bytes, wal_peek_changes;
+    const char *wal_spill_folder;
     bool idempotent; /* without Kafka transactions: readers drop by ce_sequence what they have seen */
     bool park;       /* set rows that Kafka refuses aside; else the source stops at them */
     bool reset;      /* on a database that the position does not belong to: begin anew instead of refusing */
@@ -42,7 +46,8 @@ struct relay_status {
     uint64_t waiting_rows;   /* known to be committed and not yet published */
     double lag_s;            /* everything committed longer ago than this is published; 0 in standby */
     uint64_t deleted_rows;
-    char trouble[192]; /* why it is backing off, "" if it is not */
+    uint64_t retained_bytes; /* wal mode: of log that the slot keeps on the server */
+    char trouble[192];       /* why it is backing off, "" if it is not */
 };
 
 /* Options, and what they point to, must outlive the relay. Makes the source's metrics. */

@@ -17,6 +17,8 @@ struct relay_settings {
     int64_t lease_ms;
     bool cleanup;
     int64_t cleanup_delay_s;
+    int64_t wal_catch_up_bytes, wal_peek_changes, wal_max_retained_bytes;
+    char *wal_spill_folder;
 };
 
 extern const struct config_item relay_settings_items[];
@@ -29,8 +31,10 @@ struct relay_source_setting {
     char setting[RELAY_SETTING_MAX]; /* how its settings begin: "RELAY_TRADE_LEDGER" */
     char *dsn;                       /* the table's */
     struct mapping mapping;
-    int64_t guarantee; /* 0: exactly once; 1: idempotent */
-    bool reset;        /* named in OUTBOX_RELAY_RESET */
+    int64_t guarantee;        /* 0: exactly once; 1: idempotent */
+    int64_t mode;             /* enum source_mode */
+    char *slot, *publication; /* wal mode */
+    bool reset;               /* named in OUTBOX_RELAY_RESET */
 };
 
 struct relay_sources {

@@ -1,8 +1,11 @@
 #include "source.h"
 
+#include "source_wal.h"
+
 bool source_open(const struct source_options *options, struct source **ret_source, struct error *e)
 {
-    return source_poll_open(options, ret_source, e);
+    return options->mode == SOURCE_WAL ? source_wal_open(options, ret_source, e)
+                                       : source_poll_open(options, ret_source, e);
 }
 
 void source_free(struct source *source)

@@ -26,7 +26,10 @@ struct source_options {
     const char *dsn;     /* never logged */
     const char *application_name;
     const struct mapping *mapping;
-    const char *slot, *publication; /* wal mode */
+    const char *slot, *publication; /* wal mode, as the rest that begins with wal_ */
+    int64_t wal_catch_up_bytes;     /* of log behind: more is peeked, less streamed */
+    int64_t wal_peek_changes;       /* in one peek */
+    const char *wal_spill_folder;   /* for large transactions that are not committed yet */
     int64_t page_rows;              /* at most SOURCE_PAGE_ROWS_MAX */
     int64_t page_bytes;             /* of payload; a page has at least one row */
     int64_t poll_max_us;            /* longest sleep between two looks at a quiet table */
@@ -52,6 +55,7 @@ struct source_page {
     const struct source_row *rows;
     size_t count;
     bool round_done; /* nothing more of this round: commit now, later rows belong to the next */
+    bool store;      /* commit the position now, even without rows: the source waits for it */
 };
 
 struct source_waiting {

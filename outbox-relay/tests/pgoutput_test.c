@@ -178,9 +178,10 @@ Test(pgoutput, frames_are_data_or_keepalives)
 
     cr_assert(pgoutput_read_frame(data, &frame, &e));
     cr_expect(!frame.keepalive && same(frame.data, "E"));
+    cr_expect_eq(frame.lsn, 0x16B374D848);
     cr_assert(pgoutput_read_frame(keepalive, &frame, &e));
     cr_expect(frame.keepalive && frame.reply_requested);
-    cr_expect_eq(frame.wal_end, 0x16B374D878);
+    cr_expect_eq(frame.lsn, 0x16B374D878);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         cr_expect_not(pgoutput_read_frame(bad[i], &frame, &e), "%zu", i);
 }
