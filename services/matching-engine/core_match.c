@@ -259,12 +259,14 @@ enum match_end match(struct engine *engine, struct market *market, struct taker 
 {
     const struct book_side *side = &market->book.sides[opposite(taker->side)];
     while (side->best != BOOK_NONE && reaches(taker->side, taker->limit_ticks, side->best_ticks)) {
-        if (wanted(market, taker, side->best_ticks) == 0)
-            return taker->by_quote ? MATCH_SPENT : MATCH_DONE;
-        if (!match_level(engine, market, taker))
+        int64_t price_ticks = side->best_ticks;
+        if (wanted(market, taker, price_ticks) > 0 && !match_level(engine, market, taker))
             return MATCH_OWN_ORDER;
+        /* What does not buy a lot here does not at a worse price either, whether or not there is one. */
+        if (wanted(market, taker, price_ticks) == 0)
+            return taker->by_quote ? MATCH_SPENT : MATCH_DONE;
     }
-    return taker->by_quote && taker->quote_minor <= 0 ? MATCH_SPENT : MATCH_DONE;
+    return MATCH_DONE;
 }
 
 /* ---- Fill-or-kill ---- */

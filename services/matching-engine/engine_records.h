@@ -79,7 +79,9 @@ enum engine_record_kind {
     ENGINE_RECORD_GROUP,
 };
 
-/* Begins every record; `size` leads to the next one. */
+/* No record has padding: what would be is `zero`, so that the same record is the same bytes.
+ *
+ * Begins every record; `size` leads to the next one. */
 struct engine_record {
     uint32_t size; /* bytes, a multiple of 8 */
     uint16_t market;
@@ -103,6 +105,7 @@ struct engine_party {
     uint8_t status;       /* enum engine_status: PARTIALLY_FILLED or FILLED */
     bool in_book;         /* it was resting: always the maker, in an auction both */
     bool requeued;        /* an iceberg showed its next part, at the end of the queue */
+    uint8_t zero[5];
 };
 
 /* seq: the trade; seq + 1: the maker's event; seq + 2: the taker's. In an auction the taker is the younger order. */
@@ -122,6 +125,7 @@ struct engine_opened {
     int64_t visible_lots; /* what shows of it */
     uint8_t status;       /* ACCEPTED or PARTIALLY_FILLED */
     bool waiting;
+    uint8_t zero[6];
 };
 
 /* The order is final without being filled. filled + remaining is its quantity; remaining is 0 for a buy by quote
@@ -135,12 +139,14 @@ struct engine_closed {
     uint8_t status;         /* CANCELLED, REJECTED or EXPIRED */
     uint8_t reason;         /* enum engine_reason */
     bool in_book;           /* it was resting */
+    uint8_t zero[5];
 };
 
 struct engine_cancel_rejected {
     struct engine_record record;
     uint64_t order_id, user_id;
     bool known; /* false: no such open order in this market; true: it is another user's */
+    uint8_t zero[7];
 };
 
 /* From here on a stop is a market order with its protection price, a stop-limit a limit order. */
@@ -164,6 +170,7 @@ struct engine_amended {
     uint8_t status;         /* ACCEPTED or PARTIALLY_FILLED */
     bool kept_priority;
     bool in_book; /* it was resting */
+    uint8_t zero[5];
 };
 
 struct engine_amend_rejected {
@@ -173,6 +180,7 @@ struct engine_amend_rejected {
     int64_t released_minor;              /* the whole extra hold; side tells the asset */
     uint8_t status;                      /* of the order, as now; 0: not open here */
     uint8_t problem;                     /* enum engine_amend_problem */
+    uint8_t zero[6];
 };
 
 struct engine_level_change {
@@ -180,6 +188,7 @@ struct engine_level_change {
     int64_t total_lots; /* what shows at this price; 0: the level is gone */
     uint32_t orders;
     uint8_t side;
+    uint8_t zero[3];
 };
 
 struct engine_group {
