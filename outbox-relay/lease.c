@@ -14,6 +14,7 @@ enum {
     STATEMENT_TIMEOUT_MS = 10000,
     CLEANUP_REST_FACTOR = 3, /* rests three times as long as it works */
     CLEANUP_BACK_OFF_S = 10,
+    COUNT_EVERY_US = 2000000, /* parked rows */
 };
 
 struct lease {
@@ -36,7 +37,7 @@ struct lease {
     bool stopping, lost;
     struct error lost_why;
     struct snapshot published; /* text NULL: nothing new */
-    uint64_t deleted_rows;
+    uint64_t deleted_rows, parked_rows;
     struct control control;
 };
 
@@ -175,6 +176,25 @@ static bool lease_beat(struct lease *lease, struct error *e)
     return true;
 }
 
+/* For those who watch; a failure is no reason to stop publishing, and shows at the next beat if it is one. */
+static void lease_count_parked(struct lease *lease, int64_t *next_us)
+{
+    CLEANUP(pg_result_free) struct pg_result *result = NULL;
+    struct error e = { 0 };
+
+    if (monotonic_us() < *next_us)
+        return;
+    *next_us = monotonic_us() + COUNT_EVERY_US;
+    pg_arg_int64(lease->pg, LEASE_PARKED_MAX);
+    if (!pg_query(lease->pg, &lease->control_sql.parked_count, &result, &e)) {
+        log_error("count of the parked rows", &e);
+        return;
+    }
+    pthread_mutex_lock(&lease->lock);
+    lease->parked_rows = (uint64_t)pg_get_int64(result, 0, 0);
+    pthread_mutex_unlock(&lease->lock);
+}
+
 /* Returns whether there is more to do now. What goes wrong here is no reason to stop publishing. */
 static bool lease_cleanup(struct lease *lease)
 {
@@ -218,7 +238,7 @@ static void *lease_main(void *context)
 {
     struct lease *lease = context;
     const int64_t beat_us = lease->stale_us / LEASE_BEATS;
-    int64_t rest_us = 0;
+    int64_t rest_us = 0, count_us = 0;
 
     while (!lease_rest(lease, rest_us)) {
         struct error e = { 0 };
@@ -232,6 +252,7 @@ static void *lease_main(void *context)
             pthread_mutex_unlock(&lease->lock);
             return NULL;
         }
+        lease_count_parked(lease, &count_us);
         more = lease->cleanup_enabled && lease_cleanup(lease);
         rest_us = more ? (monotonic_us() - begin_us) * CLEANUP_REST_FACTOR : beat_us;
         if (rest_us > beat_us)
@@ -275,6 +296,16 @@ void lease_control(struct lease *lease, struct control *ret_control)
     pthread_mutex_lock(&lease->lock);
     *ret_control = lease->control;
     pthread_mutex_unlock(&lease->lock);
+}
+
+uint64_t lease_parked_rows(struct lease *lease)
+{
+    uint64_t parked;
+
+    pthread_mutex_lock(&lease->lock);
+    parked = lease->parked_rows;
+    pthread_mutex_unlock(&lease->lock);
+    return parked;
 }
 
 uint64_t lease_deleted_rows(struct lease *lease)

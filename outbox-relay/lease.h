@@ -11,6 +11,8 @@
 
 #include <event_bus/pg.h>
 
+enum { LEASE_PARKED_MAX = 1000000 };
+
 struct lease;
 
 struct lease_options {
@@ -43,4 +45,5 @@ MUST_CHECK bool lease_keep(struct lease *lease, struct error *e); /* starts the 
 bool lease_lost(struct lease *lease, struct error *e);                    /* true: and why */
 void lease_published(struct lease *lease, const struct snapshot *before); /* of a committed position */
 void lease_control(struct lease *lease, struct control *ret_control);     /* what was last asked of the relay */
+uint64_t lease_parked_rows(struct lease *lease); /* as counted lately, at most LEASE_PARKED_MAX */
 uint64_t lease_deleted_rows(struct lease *lease);

@@ -1,17 +1,9 @@
-/* outbox-relay: one thread a source; see relay.h. Inputs: OUTBOX_RELAY_SOURCES. HTTP: /health, /metrics. */
-#include "relay.h"
-#include "service.h"
-#include "settings.h"
+/* outbox-relay: one thread a source; see relay.h. Inputs: OUTBOX_RELAY_SOURCES. HTTP: /health, /metrics, and admin.h.
+ */
+#include "admin.h"
 
 #include <pthread.h>
 #include <stdio.h>
-
-struct relays {
-    const struct relay_settings *settings;
-    struct relay_sources sources;
-    struct relay_options options[RELAY_SOURCES_MAX];
-    struct relay *relays[RELAY_SOURCES_MAX];
-};
 
 static bool stopping(void *runtime)
 {
@@ -65,6 +57,7 @@ static bool relays_start(struct service_runtime *runtime, const void *settings, 
     struct relays *relays = xcalloc(1, sizeof *relays);
 
     relays->settings = settings;
+    relays->kafka = service_kafka(runtime);
     if (!relay_sources_load(settings, &relays->sources, e)) {
         relays_stop(relays);
         return false;
@@ -110,7 +103,7 @@ static bool relays_healthy(void *state, char *ret_reason, size_t size)
         struct relay_status status;
 
         relay_get_status(relays->relays[i], &status);
-        if (status.lag_s > (double)relays->settings->max_lag_s) {
+        if (status.state != RELAY_PAUSED && status.lag_s > (double)relays->settings->max_lag_s) {
             snprintf(ret_reason, size, "source %s is %s and lags %.0f s: %s", relays->sources.items[i].name,
                 relay_state_name(status.state), status.lag_s, status.trouble);
             return false;
@@ -126,12 +119,11 @@ static bool relays_healthy(void *state, char *ret_reason, size_t size)
 
 int main(int argc, char **argv)
 {
-    static const struct http_route no_routes[] = { { 0 } };
     static const struct service service = { .name = "outbox-relay",
         .port = 8085,
         .settings = relay_settings_items,
         .settings_size = sizeof(struct relay_settings),
-        .routes = no_routes,
+        .routes = admin_routes,
         .start = relays_start,
         .stop = relays_stop,
         .background = relays_run,

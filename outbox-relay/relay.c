@@ -23,6 +23,7 @@ enum {
     CLOSE_IN_ROWS = 1000,
     NAME_MAX_BYTES = 512,
     LABELS_MAX = 160,
+    MEASURE_US = 1000000,
     STORE_EVERY_US = 1000000, /* idempotent mode: an idle source's position is stored after this */
 };
 
@@ -37,6 +38,8 @@ struct relay {
     pthread_mutex_t lock; /* of what follows */
     struct relay_status status;
     int64_t caught_up_us; /* now_us(): all that was committed before is published */
+    int64_t measured_us;  /* monotonic: the rate was taken */
+    uint64_t measured_rows;
 };
 
 /* What one turn at being active owns. */
@@ -93,20 +96,49 @@ static double read_lag_seconds(void *context)
     return status.lag_s;
 }
 
-static double read_retained_bytes(void *context)
+/* Those of the status that are plain numbers. */
+#define READ(member)                                                                                                   \
+    static double read_##member(void *context)                                                                         \
+    {                                                                                                                  \
+        struct relay_status status;                                                                                    \
+                                                                                                                       \
+        relay_get_status(context, &status);                                                                            \
+        return (double)status.member;                                                                                  \
+    }
+READ(waiting_rows)
+READ(waiting_bytes)
+READ(in_flight_rows)
+READ(parked_rows)
+READ(rows_per_second)
+READ(retained_bytes)
+#undef READ
+
+static double read_paused(void *context)
 {
     struct relay_status status;
 
     relay_get_status(context, &status);
-    return (double)status.retained_bytes;
+    return status.state == RELAY_PAUSED;
 }
 
-static double read_lag_rows(void *context)
+static void relay_make_gauges(struct relay *relay, const char *labels)
 {
-    struct relay_status status;
+    const struct {
+        const char *name, *help;
+        double (*read)(void *);
+    } gauges[] = {
+        { "outbox_relay_lag_seconds", "everything committed longer ago than this is published", read_lag_seconds },
+        { "outbox_relay_lag_rows", "rows known to be waiting", read_waiting_rows },
+        { "outbox_relay_lag_bytes", "payload known to be waiting, as stored", read_waiting_bytes },
+        { "outbox_relay_in_flight_rows", "rows handed to Kafka and not committed", read_in_flight_rows },
+        { "outbox_relay_parked_rows", "rows that Kafka refuses, and those behind them, in the table",
+            read_parked_rows },
+        { "outbox_relay_rows_per_second", "rows published, lately", read_rows_per_second },
+        { "outbox_relay_paused", "1 while the source is paused", read_paused },
+    };
 
-    relay_get_status(context, &status);
-    return (double)status.waiting_rows;
+    for (size_t i = 0; i < ARRAY_LEN(gauges); i++)
+        metric_gauge_function(gauges[i].name, labels, gauges[i].help, gauges[i].read, relay);
 }
 
 struct relay *relay_new(const struct relay_options *options)
@@ -130,12 +162,10 @@ struct relay *relay_new(const struct relay_options *options)
     relay->metrics.commit_seconds =
         metric_histogram("outbox_relay_commit_duration_seconds", labels, "flush and commit of a Kafka transaction");
     relay->metrics.up = metric_gauge("outbox_relay_up", labels, "1 while this process publishes the source");
-    metric_gauge_function("outbox_relay_lag_seconds", labels, "everything committed longer ago than this is published",
-        read_lag_seconds, relay);
     if (options->mode == SOURCE_WAL)
         metric_gauge_function("outbox_relay_wal_retained_bytes", labels, "log that the slot keeps on the server's disk",
             read_retained_bytes, relay);
-    metric_gauge_function("outbox_relay_lag_rows", labels, "rows known to be waiting", read_lag_rows, relay);
+    relay_make_gauges(relay, labels);
     return relay;
 }
 
@@ -172,16 +202,33 @@ static void relay_enter(struct relay *relay, enum relay_state state, const struc
         log_info("source %s: %s", relay->source_name, relay_state_name(state));
 }
 
+/* The rate over the last second or more. */
+static void relay_measure(struct relay *relay)
+{
+    int64_t passed_us = monotonic_us() - relay->measured_us;
+
+    if (passed_us < MEASURE_US)
+        return;
+    relay->status.rows_per_second =
+        (double)(relay->status.published_rows - relay->measured_rows) * 1000000 / (double)passed_us;
+    relay->measured_us += passed_us;
+    relay->measured_rows = relay->status.published_rows;
+}
+
 static void relay_report(struct relay *relay, struct session *session, bool all_published)
 {
-    uint64_t deleted = lease_deleted_rows(session->lease);
+    uint64_t deleted = lease_deleted_rows(session->lease), parked = lease_parked_rows(session->lease);
     struct source_waiting waiting;
 
     metric_add(relay->metrics.deleted, deleted - session->deleted_rows);
     session->deleted_rows = deleted;
     source_get_waiting(session->source, &waiting);
     pthread_mutex_lock(&relay->lock);
-    relay->status.waiting_rows = waiting.rows + publisher_count(session->publisher);
+    relay->status.in_flight_rows = publisher_count(session->publisher);
+    relay->status.waiting_rows = waiting.rows + relay->status.in_flight_rows;
+    relay->status.waiting_bytes = waiting.bytes;
+    relay->status.parked_rows = parked;
+    relay_measure(relay);
     relay->status.deleted_rows = deleted;
     relay->status.retained_bytes = waiting.retained_bytes;
     if (all_published || waiting.caught_up_us < relay->caught_up_us)
@@ -362,7 +409,7 @@ static bool relay_store(struct relay *relay, struct session *session, const stru
     position_copy(position, &session->stored);
     session->stored_us = monotonic_us();
     lease_published(session->lease, &position->before);
-    return true;
+    return source_committed(session->source, position, e);
 }
 
 /* Idempotent mode: before the first row of a round is sent it is stored which rows the round has, so that after a crash
@@ -377,19 +424,20 @@ static bool relay_store_ahead(struct relay *relay, struct session *session, stru
     return relay_store(relay, session, page, e);
 }
 
-/* What is committed may be told to clean-up: in idempotent mode only what a restart will not read again. */
+/* What is committed may be told to clean-up and to the source (its slot may move): in idempotent mode only what a
+ * restart will not read again, when it is stored. */
 static bool relay_committed(
-    struct relay *relay, struct session *session, const struct position *position, struct error *e)
+    struct relay *relay, struct session *session, const struct position *position, bool store_now, struct error *e)
 {
     position_copy(position, &relay->committed);
-    if (!session->store)
-        lease_published(session->lease, &relay->committed.before);
-    else if (position_in_round(position) && !relay_store(relay, session, position, e))
-        return false;
+    if (session->store)
+        return !(store_now || position_in_round(position)) || relay_store(relay, session, position, e);
+    lease_published(session->lease, &relay->committed.before);
     return source_committed(session->source, &relay->committed, e);
 }
 
-static bool relay_commit(struct relay *relay, struct session *session, const struct position *position, struct error *e)
+static bool relay_commit(
+    struct relay *relay, struct session *session, const struct position *position, bool store_now, struct error *e)
 {
     size_t rows = publisher_count(session->publisher);
     int64_t begin_us = monotonic_us();
@@ -398,7 +446,7 @@ static bool relay_commit(struct relay *relay, struct session *session, const str
     if (!publisher_commit(session->publisher, position, e))
         return false;
     crash_point("relay.committed");
-    if (!relay_committed(relay, session, position, e))
+    if (!relay_committed(relay, session, position, store_now, e))
         return false;
     relay->back_off_us = BACK_OFF_MIN_US;
     metric_observe(relay->metrics.commit_seconds, (double)(monotonic_us() - begin_us) / 1000000);
@@ -471,7 +519,7 @@ static bool relay_step(struct relay *relay, struct session *session, struct erro
     if (page.store ||
         (session->passed_rows > 0 && (page.round_done || page.count == 0 || session->page_limit > 0 ||
                                          publisher_age_us(session->publisher) >= relay->options->transaction_us))) {
-        if (!relay_commit(relay, session, source_position(session->source), e) ||
+        if (!relay_commit(relay, session, source_position(session->source), page.store, e) ||
             !relay_stop_closing_in(relay, session, e))
             return false;
         session->passed_rows = 0;
@@ -542,9 +590,7 @@ static bool relay_publish_rerun(struct relay *relay, struct session *session, co
     for (size_t i = 0; i < page->count; i++)
         if (!publisher_add(session->publisher, &page->rows[i], e))
             return false;
-    if (!relay_commit(relay, session, next, e))
-        return false;
-    return !session->store || relay_store(relay, session, next, e);
+    return relay_commit(relay, session, next, true, e);
 }
 
 static bool relay_redrive(struct relay *relay, struct session *session, struct error *e)
@@ -664,7 +710,7 @@ static bool relay_store_idle(struct relay *relay, struct session *session, struc
 
 static bool relay_finish(struct relay *relay, struct session *session, struct error *e)
 {
-    if (session->passed_rows > 0 && !relay_commit(relay, session, source_position(session->source), e))
+    if (session->passed_rows > 0 && !relay_commit(relay, session, source_position(session->source), false, e))
         return false;
     return !session->store || relay_store(relay, session, &relay->committed, e);
 }

@@ -44,6 +44,10 @@ struct relay_status {
     enum relay_state state;
     uint64_t published_rows; /* by this process */
     uint64_t waiting_rows;   /* known to be committed and not yet published */
+    uint64_t waiting_bytes;  /* of those: as stored, an estimate */
+    uint64_t in_flight_rows; /* handed to Kafka, not committed */
+    uint64_t parked_rows;    /* in the table */
+    double rows_per_second;  /* lately */
     double lag_s;            /* everything committed longer ago than this is published; 0 in standby */
     uint64_t deleted_rows;
     uint64_t retained_bytes; /* wal mode: of log that the slot keeps on the server */

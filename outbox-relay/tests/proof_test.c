@@ -185,7 +185,8 @@ static struct verdict woken_after_a_takeover(const char *stop_at)
     setenv("STOP_AT", stop_at, 1);
     a = rig_fork_relay(&rig, NULL);
     unsetenv("STOP_AT");
-    while (rig_number(rig.pg, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'outbox-relay'") == 0)
+    while (rig_number(rig.pg, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                              "application_name = 'outbox-relay'") == 0)
         sleep_ms(20);
     rig_start_relay(&rig, &b);
     sleep_ms(500);

@@ -257,7 +257,8 @@ Test(relay, a_paused_relay_is_taken_over_and_publishes_nothing_when_it_wakes)
     rig.options.transaction_us = 1000000;
     rig_insert_many(&rig, 100000, 100000);
     first = rig_fork_relay(&rig, NULL);
-    while (rig_number(rig.pg, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%bytes_before%' AND "
+    while (rig_number(rig.pg, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%bytes_before%' AND datname = "
+                              "current_database() AND "
                               "application_name = 'outbox-relay'") == 0)
         sleep_ms(2);
     sleep_ms(50); /* in the middle of its first transaction */

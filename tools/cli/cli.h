@@ -48,6 +48,12 @@ int cmd_dlq_show(struct cli *cli, int argc, char **argv);
 int cmd_dlq_retry(struct cli *cli, int argc, char **argv);
 int cmd_dlq_drop(struct cli *cli, int argc, char **argv);
 int cmd_verify(struct cli *cli, int argc, char **argv);
+int cmd_relay_status(struct cli *cli, int argc, char **argv);
+int cmd_relay_pause(struct cli *cli, int argc, char **argv);
+int cmd_relay_resume(struct cli *cli, int argc, char **argv);
+int cmd_relay_replay(struct cli *cli, int argc, char **argv);
+int cmd_relay_parked_list(struct cli *cli, int argc, char **argv);
+int cmd_relay_parked_retry(struct cli *cli, int argc, char **argv);
 int cmd_demo(struct cli *cli, int argc, char **argv);
 
 /* ---- Settings (parked.c) ---- */

@@ -74,8 +74,8 @@ static bool exchange(
     curl_easy_cleanup(easy);
     curl_slist_free_all(headers);
     free(body);
-    return code == CURLE_OK || error_set(e, ERROR_TRANSIENT, "the gateway at %s does not answer: %s", cli->gateway_url,
-                                   curl_easy_strerror(code));
+    return code == CURLE_OK ||
+           error_set(e, ERROR_TRANSIENT, "%s does not answer: %s", cli->gateway_url, curl_easy_strerror(code));
 }
 
 static int report_problem(const struct cli *cli, const struct reply *reply, const json_t *problem)
@@ -85,7 +85,7 @@ static int report_problem(const struct cli *cli, const struct reply *reply, cons
     if (cli->json && problem)
         print_json(problem);
     fprintf(stderr, "penstock: %s%s%s (HTTP %ld)\n", field && *field ? field : "", field && *field ? ": " : "",
-        detail ? detail : "the gateway gave no reason", reply->status);
+        detail ? detail : "no reason was given", reply->status);
     if (reply->status == 401)
         return CLI_NO_SESSION;
     return reply->status >= 500 ? CLI_UNREACHABLE : CLI_REFUSED;

@@ -44,6 +44,19 @@ static const struct {
         "penstock dlq retry orders.requests.v1.ledger-requests.dead --offset 3" },
     { "dlq drop", cmd_dlq_drop, "TOPIC --offset N", "give a dead letter up that others wait behind; they go on",
         "penstock dlq drop ledger.postings.v1.ledger-postings.dead --offset 3" },
+    { "relay status", cmd_relay_status, "", "each source of the outbox relay: state, lag, rate, parked rows",
+        "penstock relay status --json" },
+    { "relay pause", cmd_relay_pause, "SOURCE", "stop publishing a source; kept over restarts",
+        "penstock relay pause trade-ledger" },
+    { "relay resume", cmd_relay_resume, "SOURCE", "go on", "penstock relay resume trade-ledger" },
+    { "relay replay", cmd_relay_replay, "SOURCE --from ID|TIME --yes",
+        "publish rows again that are still in the outbox: same ce_id, header ce_replay",
+        "penstock relay replay trade-ledger --from 2026-01-02T03:04:05Z --yes" },
+    { "relay parked list", cmd_relay_parked_list, "SOURCE", "rows that Kafka refused, and those that wait behind them",
+        "penstock relay parked list trade-ledger" },
+    { "relay parked retry", cmd_relay_parked_retry, "SOURCE --topic T | --key K | --all",
+        "publish parked rows after all, in the order of their keys",
+        "penstock relay parked retry trade-ledger --key order-17" },
     { "verify", cmd_verify, "[--timeout SECONDS]",
         "recompute every balance and open order from the log; compare with database and engine", "penstock verify" },
     { "demo", cmd_demo, "[--orders N] [--interval-ms N]", "bots that quote and trade through the public API",
@@ -54,8 +67,8 @@ static void help(FILE *out)
 {
     fputs("penstock -- command-line client\n\n", out);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(
-            out, "  %-13s %-52s\n                %s\n", commands[i].words, commands[i].arguments, commands[i].meaning);
+        fprintf(out, "  %-18s %-52s\n                     %s\n", commands[i].words, commands[i].arguments,
+            commands[i].meaning);
     fputs("\nAll commands take --json and --help.\n"
           "Environment: PENSTOCK_URL or GATEWAY_PORT, KAFKA_BROKERS, TOPIC_PREFIX, PENSTOCK_TOKEN, PENSTOCK_SESSION "
           "(file),\n"

@@ -23,6 +23,10 @@ static const char *cell(const json_t *row, const char *column, char *buffer, siz
         snprintf(buffer, size, "%lld", (long long)json_integer_value(value));
         return buffer;
     }
+    if (json_is_real(value)) {
+        snprintf(buffer, size, "%.1f", json_real_value(value));
+        return buffer;
+    }
     if (json_is_boolean(value))
         return json_is_true(value) ? "yes" : "no";
     return "-";
