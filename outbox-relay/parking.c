@@ -76,7 +76,7 @@ static bool parking_has(const struct parking *parking, const char *topic, struct
         .key_len = key.data ? key.len : 0,
         .id = id };
 
-    return bsearch(&wanted, parking->entries, parking->count, sizeof wanted, entry_compare) != NULL;
+    return parking->count > 0 && bsearch(&wanted, parking->entries, parking->count, sizeof wanted, entry_compare);
 }
 
 static bool parking_blocks(const struct parking *parking, const struct source_row *row)

@@ -73,14 +73,10 @@ bool reader_open(const struct kafka_options *kafka, const char *const *topics, s
     const struct {
         const char *name, *value;
     } settings[] = {
-        { "group.id", "penstock-reader" },
-        { "enable.auto.commit", "false" },
-        { "isolation.level", "read_committed" },
-        { "auto.offset.reset", "earliest" },
-        { "enable.partition.eof", "true" },
+        { "group.id", "penstock-reader" }, { "enable.auto.commit", "false" }, { "isolation.level", "read_committed" },
+        { "auto.offset.reset", "earliest" }, { "enable.partition.eof", "true" },
         /* What is queued is bounded by its bytes: at either bound librdkafka pauses for a whole second. */
-        { "queued.min.messages", "1000000" },
-        { "queued.max.messages.kbytes", "65536" },
+        { "queued.min.messages", "1000000" }, { "queued.max.messages.kbytes", "65536" },
         { "fetch.wait.max.ms", "20" }, /* how late an end of a partition is noticed */
     };
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
