@@ -68,6 +68,11 @@ struct plain {
 /* false: the step breaks the contract and changed nothing. */
 bool plain_apply(struct plain *plain, const struct step *step);
 
+/* Does the command keep to the contract? */
+bool plain_judge(struct plain *plain, struct plain_market *market, const struct step *step);
+
+struct plain_order *plain_find_here(struct plain_market *market, uint64_t order_id);
+
 /* The open order with this id, in any market; NULL: none. */
 struct plain_order *plain_find(struct plain *plain, uint64_t order_id, uint16_t *ret_market);
 
