@@ -39,7 +39,7 @@ const struct config_item relay_settings_items[] = {
     { "OUTBOX_RELAY_WAL_CATCH_UP_BYTES", CONFIG_INT, ITEM(wal_catch_up_bytes), "67108864",
         "wal mode: with more log than this to catch up on, it is read by SQL, which is faster than the stream", 1048576,
         INT64_MAX },
-    { "OUTBOX_RELAY_WAL_PEEK_CHANGES", CONFIG_INT, ITEM(wal_peek_changes), "300000",
+    { "OUTBOX_RELAY_WAL_PEEK_CHANGES", CONFIG_INT, ITEM(wal_peek_changes), "10000000",
         "wal mode: read so many changes at once when catching up; Postgres keeps them in a temporary file", 1000,
         100000000 },
     { "OUTBOX_RELAY_WAL_SPILL_FOLDER", CONFIG_STRING, ITEM(wal_spill_folder), "/tmp",

@@ -222,9 +222,7 @@ bool wal_slot_advance(PGconn *conn, const char *name, uint64_t lsn, struct error
 
 /* ---- Server and slot against the position ---- */
 
-/* A later timeline is fine if it branched off after what was published; else what was published is not in its past.
- * history: lines of timeline, where it ended, why. */
-static bool check_history(const char *history, const struct position *position, struct error *e)
+bool wal_check_history(const char *history, const struct position *position, struct error *e)
 {
     for (const char *line = history; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
         unsigned timeline, high, low;
@@ -257,7 +255,7 @@ static bool check_timeline(
     CLEANUP(pg_result_clear) PGresult *result = PQexec(conn, command);
     if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1)
         return pg_error_from_result(result, e);
-    return check_history(PQgetvalue(result, 0, 1), position, e);
+    return wal_check_history(PQgetvalue(result, 0, 1), position, e);
 }
 
 static bool check_server(PGconn *conn, const struct source_options *options, struct position *position, struct error *e)
