@@ -4,11 +4,11 @@
 # Afterwards the topics must hold exactly the committed rows, each once, each key in order, with the content it was given.
 #
 #   TORTURE_SECONDS (100)  of all modes together; 600 for the long run
-#   TORTURE_MODES (poll)   one after the other, sharing the time
+#   TORTURE_MODES (poll wal)  one after the other, sharing the time
 #   TORTURE_CONNECTIONS (4), TORTURE_RATE (rows/s, 12000; 0: as fast as it goes), SEED
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-: "${PENSTOCK_BUILD:=$root/build-test}" "${TORTURE_SECONDS:=100}" "${TORTURE_MODES:=poll}" "${TORTURE_CONNECTIONS:=4}" "${TORTURE_RATE:=12000}"
+: "${PENSTOCK_BUILD:=$root/build-test}" "${TORTURE_SECONDS:=100}" "${TORTURE_MODES:=poll wal}" "${TORTURE_CONNECTIONS:=4}" "${TORTURE_RATE:=12000}"
 : "${SEED:=$RANDOM}" "${PENSTOCK_CACHE:=$root/var/cache}"
 export PENSTOCK_BUILD TORTURE_SECONDS TORTURE_MODES TORTURE_CONNECTIONS TORTURE_RATE SEED PENSTOCK_CACHE
 [ -n "${PENSTOCK_SERVERS:-}" ] || exec "$root/tests/with-servers" "${BASH_SOURCE[0]}"
@@ -55,7 +55,13 @@ begin() { # MODE
     "$PENSTOCK_BUILD/tools/penstock-topics" --quiet "$root/schemas/asyncapi.yaml"
     export OUTBOX_RELAY_SOURCES=trade-ledger OUTBOX_RELAY_CLEANUP_DELAY_SECONDS=2 OUTBOX_RELAY_LEASE_MS=1000
     export RELAY_TRADE_LEDGER_POSTGRES_URL="${server/postgres@/${DATABASE_PREFIX}relay@}/$database"
-    export OUTBOX_RELAY_TRANSACTION_TIMEOUT_MS=5000
+    export OUTBOX_RELAY_TRANSACTION_TIMEOUT_MS=5000 RELAY_TRADE_LEDGER_MODE=$1
+    [ "$1" != wal ] || psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 "$TORTURE_POSTGRES_URL" \
+        -c "CREATE PUBLICATION outbox FOR TABLE outbox WITH (publish = 'insert')" -c "ALTER ROLE ${DATABASE_PREFIX}relay REPLICATION" \
+        -c "ALTER ROLE ${DATABASE_PREFIX}relay SET logical_decoding_work_mem = '64kB'" \
+        -c "SELECT pg_create_logical_replication_slot('outbox_relay_trade_ledger', 'pgoutput')" >/dev/null
+    # Small limits, so that both ways of reading, and changes between them, are met.
+    export OUTBOX_RELAY_WAL_CATCH_UP_BYTES=2097152 OUTBOX_RELAY_WAL_PEEK_CHANGES=20000
 }
 
 # Kafka and Postgres come back by themselves, more slowly each time: they are killed less often than relays.
