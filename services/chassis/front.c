@@ -109,9 +109,9 @@ void front_dispatch(void *context, struct call *call)
     } else if (call->route->on_loop) {
         call->route->on_loop(runtime, &call->http);
         server_answer_now(runtime->server, call);
-    } else if (!call->route->queue) {
+    } else if (call->route->queue_count == 0) {
         dispatch_proxied(runtime, call);
-    } else if (!queue_push(call->route->queue, call)) {
+    } else if (!queue_push(call->route->queues[call->http.request.claims.user_id % call->route->queue_count], call)) {
         struct error e = { 0 };
         error_set(&e, ERROR_TRANSIENT, "too many requests are waiting");
         answer_error(runtime, call, &e);

@@ -29,18 +29,29 @@ static void pool_init(struct service_runtime *runtime, struct pool *pool, const 
         };
 }
 
-static struct pool *lane_pool(struct service_runtime *runtime, uint32_t lane)
+/* A pool for each of the lane's threads, made with its first route. */
+static void lane_queues(struct service_runtime *runtime, uint32_t lane, struct route *route)
 {
+    const uint32_t threads = runtime->service->lane_threads ? runtime->service->lane_threads : 1;
+    assert(threads <= ROUTE_QUEUES_MAX);
     for (size_t i = 0; i < runtime->lane_count; i++)
         if (runtime->lane_ids[i] == lane)
-            return &runtime->lanes[i];
-    assert(runtime->lane_count < LANES_MAX);
-    char name[32];
-    snprintf(name, sizeof name, "lane-%u", lane);
-    struct pool *pool = &runtime->lanes[runtime->lane_count];
-    runtime->lane_ids[runtime->lane_count++] = lane;
-    pool_init(runtime, pool, name, 1, true);
-    return pool;
+            route->queues[route->queue_count++] = runtime->lanes[i].queue;
+    while (route->queue_count < threads) {
+        assert(runtime->lane_count < LANES_MAX);
+        char name[32];
+        snprintf(name, sizeof name, threads == 1 ? "lane-%u" : "lane-%u.%u", lane, route->queue_count + 1);
+        struct pool *pool = &runtime->lanes[runtime->lane_count];
+        runtime->lane_ids[runtime->lane_count++] = lane;
+        pool_init(runtime, pool, name, 1, true);
+        route->queues[route->queue_count++] = pool->queue;
+    }
+}
+
+static void one_queue(struct route *route, struct queue *queue)
+{
+    route->queues[0] = queue;
+    route->queue_count = 1;
 }
 
 static void pool_start(struct service_runtime *runtime, struct pool *pool, void *(*run)(void *))
@@ -61,15 +72,14 @@ void pools_start(struct service_runtime *runtime)
         if (route->on_loop || route->spec->proxied)
             continue;
         assert(!route->spec->handle != !route->spec->handle_batch);
-        if (route->spec->handle_batch)
-            route->queue = lane_pool(runtime, route->spec->lane)->queue;
-        else if (!route->spec->slow)
-            route->queue = runtime->plain.queue;
-        else if (runtime->slow.queue)
-            route->queue = runtime->slow.queue;
-        else {
-            pool_init(runtime, &runtime->slow, "slow", (size_t)runtime->common.slow_workers, false);
-            route->queue = runtime->slow.queue;
+        if (route->spec->handle_batch) {
+            lane_queues(runtime, route->spec->lane, route);
+        } else if (!route->spec->slow) {
+            one_queue(route, runtime->plain.queue);
+        } else {
+            if (!runtime->slow.queue)
+                pool_init(runtime, &runtime->slow, "slow", (size_t)runtime->common.slow_workers, false);
+            one_queue(route, runtime->slow.queue);
         }
     }
     pool_start(runtime, &runtime->plain, worker_run);

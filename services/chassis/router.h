@@ -7,15 +7,16 @@
 struct queue;
 struct service_runtime;
 
-enum { ROUTER_STATUSES_MAX = 16 };
+enum { ROUTER_STATUSES_MAX = 16, ROUTE_QUEUES_MAX = 8 };
 
 /* Routes of the chassis that need no thread. */
 typedef void (*loop_handler)(struct service_runtime *runtime, struct http_call *call);
 
 struct route {
     const struct http_route *spec;
-    struct queue *queue;  /* NULL for loop and proxied routes */
-    loop_handler on_loop; /* answered at once, in the loop thread */
+    struct queue *queues[ROUTE_QUEUES_MAX]; /* by user; see service.h, lane_threads */
+    uint32_t queue_count;                   /* 0 for loop and proxied routes */
+    loop_handler on_loop;                   /* answered at once, in the loop thread */
     struct metric *duration;
     struct {
         int status;

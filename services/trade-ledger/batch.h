@@ -20,28 +20,57 @@ struct topup {
     const char *reference; /* NULL: none */
 };
 
+struct dead_man {
+    uint64_t user_id;
+    int64_t timeout_s; /* 0: disarm */
+};
+
 struct market_state {
     int64_t version;
     int64_t last_price_ticks; /* 0: none yet */
     int64_t band_price_ticks; /* what the price band is measured from; 0: none yet */
 };
 
+/* Terms of a user; limits -1: none. The counts grow with the batch's own orders. */
+struct trader {
+    int32_t maker_fee_ppm, taker_fee_ppm; /* -1: the market's */
+    int64_t open_orders_max, orders_per_s_max, notional_minor_max;
+    int64_t open_orders, orders_this_second;
+};
+
 struct batch {
     struct arena *arena;
     const struct markets *markets;
+    const struct settings *settings;
     struct ledger *ledger;
     int64_t now_us;
     struct table *seen;          /* source and key → struct seen */
     struct table *orders;        /* int64_t id → struct order */
     struct table *client_orders; /* user and client_order_id → struct order */
     struct table *market_states; /* int32_t id → struct market_state */
+    struct table *traders;       /* uint64_t user → struct trader */
+    struct table *killed;        /* struct killed_key → anything: blocked there */
+    struct table *open_markets;  /* uint64_t user → struct open_market, the first of a list */
     const int64_t *order_ids, *topup_ids, *amend_ids;
 
     /* What is to be stored besides the ledger. */
     struct order **new_orders, **cancels, **amended;
     struct topup *new_topups;
     struct seen **new_seen;
+    struct dead_man *dead_men;
+    size_t dead_man_count;
     size_t new_order_count, cancel_count, amend_count, new_topup_count, new_seen_count;
+};
+
+struct killed_key {
+    uint64_t user_id;
+    int64_t market_id;
+};
+
+/* Where a user has open orders: a list, for cancel-all. */
+struct open_market {
+    const struct market *market;
+    struct open_market *next;
 };
 
 /* What a batch needs to see, gathered before the load. */
@@ -62,9 +91,18 @@ struct wants {
     size_t named_client_count;
     int32_t *market_ids;
     size_t market_count;
+    int64_t *traders; /* who places orders */
+    size_t trader_count;
+    bool find_traders, count_orders; /* someone has terms of his own; everybody's number of orders is limited */
+    int64_t *cancelling;             /* who wants all orders cancelled, wherever they are */
+    size_t cancelling_count;
     size_t journals, entries, orders, topups, amends; /* ids; with amends, what named orders hold is locked too */
 };
 
+/* Each market of a user once. */
+void batch_add_open_market(struct batch *batch, uint64_t user_id, const struct market *market);
+/* Takes back the batch's last new order, which it has told nobody of. */
+void batch_drop_order(struct batch *batch);
 void batch_add_order(struct batch *batch, struct order *order);
 struct order *batch_order(const struct batch *batch, int64_t order_id);
 struct order *batch_client_order(const struct batch *batch, uint64_t user_id, const char *client_order_id);
@@ -74,5 +112,9 @@ struct seen *batch_seen(const struct batch *batch, const char *source, const cha
 /* One decision each: changes the batch and adds its events, or sets command->error and changes nothing. */
 void place_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void amend_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void cancel_all_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void dead_man_decide(struct batch *batch, struct command *command);
+void place_many_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void mass_quote_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void cancel_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void top_up_decide(struct batch *batch, struct outbox *outbox, struct command *command);

@@ -2,10 +2,12 @@
 
 #include "../chassis/http.h"
 #include "events.h"
+#include "sql.h"
 #include "store.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MARKETS_RELOAD_MIN_US = 1000000 }; /* an unknown symbol makes the cache look again, not more often than this */
@@ -34,6 +36,29 @@ void batch_add_order(struct batch *batch, struct order *order)
         size_t len;
         const char *key = client_key(batch->arena, order->user_id, order->client_order_id, &len);
         *table_slot(batch->client_orders, key, len) = order;
+    }
+}
+
+void batch_add_open_market(struct batch *batch, uint64_t user_id, const struct market *market)
+{
+    struct open_market **first = (struct open_market **)table_slot(batch->open_markets, &user_id, sizeof user_id);
+    for (const struct open_market *known = *first; known; known = known->next) {
+        if (known->market == market)
+            return;
+    }
+    struct open_market *added = arena_alloc(batch->arena, sizeof *added);
+    *added = (struct open_market){ market, *first };
+    *first = added;
+}
+
+void batch_drop_order(struct batch *batch)
+{
+    struct order *order = batch->new_orders[--batch->new_order_count];
+    *table_slot(batch->orders, &order->id, sizeof order->id) = NULL;
+    if (order->client_order_id) {
+        size_t len;
+        const char *key = client_key(batch->arena, order->user_id, order->client_order_id, &len);
+        *table_slot(batch->client_orders, key, len) = NULL;
     }
 }
 
@@ -75,6 +100,14 @@ void command_digest(struct command *command, const char *what, struct bytes body
     assert(ok && len == DIGEST_LEN);
 }
 
+bool error_in_part(struct error *e, const char *parts, size_t index)
+{
+    char field[sizeof e->field];
+    snprintf(field, sizeof field, "%s[%zu]%s%.24s", parts, index, e->field[0] ? "." : "", e->field);
+    memcpy(e->field, field, sizeof field);
+    return false;
+}
+
 /* ---- Before the load: what can be said of a command alone ---- */
 
 static const struct market *published_market(const struct markets *markets, const char *symbol)
@@ -83,19 +116,35 @@ static const struct market *published_market(const struct markets *markets, cons
     return market && market->published_version > 0 ? market : NULL; /* else the engine does not know it yet */
 }
 
+static bool has_parts(const struct command *command)
+{
+    return command->kind == COMMAND_PLACE_MANY || command->kind == COMMAND_MASS_QUOTE;
+}
+
 /* Does a command name something that this set does not have, but a newer one might? */
 static bool names_unknown(const struct markets *markets, const struct command *command)
 {
+    bool quotes = command->kind == COMMAND_MASS_QUOTE;
     return (command->kind == COMMAND_PLACE_ORDER && !published_market(markets, command->place.symbol)) ||
+           (quotes && !published_market(markets, command->many.symbol)) ||
+           (command->kind == COMMAND_CANCEL_ALL && command->cancel_all.symbol[0] &&
+               !published_market(markets, command->cancel_all.symbol)) ||
            (command->kind == COMMAND_TOP_UP && !asset_by_code(markets, command->topup.currency));
+}
+
+static bool find_market(struct command *command, const struct markets *markets, const char *symbol, struct error *e)
+{
+    command->market = published_market(markets, symbol);
+    return command->market || error_field(e, ERROR_REFUSED, "unknown-symbol", "symbol", "there is no such market");
 }
 
 static bool prepare_place(struct command *command, const struct markets *markets, struct error *e)
 {
-    if (!order_check(&command->place, e))
+    if (command->unread.kind != ERROR_NONE) {
+        *e = command->unread;
         return false;
-    command->market = published_market(markets, command->place.symbol);
-    return command->market || error_field(e, ERROR_REFUSED, "unknown-symbol", "symbol", "there is no such market");
+    }
+    return order_check(&command->place, e) && find_market(command, markets, command->place.symbol, e);
 }
 
 static bool prepare_topup(
@@ -134,6 +183,29 @@ static bool prepare_amend(const struct amend_command *amend, struct error *e)
            error_field(e, ERROR_INVALID, "missing-field", "price", "a new price or a new quantity is needed");
 }
 
+static bool prepare_kind(
+    struct command *command, const struct markets *markets, const struct settings *settings, struct error *e)
+{
+    switch (command->kind) {
+    case COMMAND_PLACE_ORDER:
+        return prepare_place(command, markets, e);
+    case COMMAND_MASS_QUOTE:
+        return find_market(command, markets, command->many.symbol, e);
+    case COMMAND_AMEND_ORDER:
+        return prepare_amend(&command->amend, e);
+    case COMMAND_CANCEL_ORDER:
+        return check_named(&command->cancel, e);
+    case COMMAND_CANCEL_ALL:
+        return !command->cancel_all.symbol[0] || find_market(command, markets, command->cancel_all.symbol, e);
+    case COMMAND_TOP_UP:
+        return prepare_topup(command, markets, settings, e);
+    case COMMAND_PLACE_MANY:
+    case COMMAND_DEAD_MAN:
+        break;
+    }
+    return true;
+}
+
 /* What was refused is left in command->error: it is the answer unless the request turns out to have been seen before.
  */
 static void prepare(struct command *command, const struct markets *markets, const struct settings *settings)
@@ -142,14 +214,8 @@ static void prepare(struct command *command, const struct markets *markets, cons
     bool ok = command->user_id > 0 && command->user_id <= INT64_MAX;
     if (!ok)
         error_field(&command->error, ERROR_INVALID, "missing-field", "client_id", "client_id must name a user");
-    else if (command->kind == COMMAND_PLACE_ORDER)
-        ok = prepare_place(command, markets, &command->error);
-    else if (command->kind == COMMAND_TOP_UP)
-        ok = prepare_topup(command, markets, settings, &command->error);
-    else if (command->kind == COMMAND_AMEND_ORDER)
-        ok = prepare_amend(&command->amend, &command->error);
     else
-        ok = check_named(&command->cancel, &command->error);
+        ok = prepare_kind(command, markets, settings, &command->error);
     assert(ok == (command->error.kind == ERROR_NONE));
 }
 
@@ -168,6 +234,7 @@ static void want_place(struct wants *wants, const struct command *command)
     const struct order_request *place = &command->place;
     want_account(wants, command->user_id, ACCOUNT_USER, hold_asset(command->market, (enum side)place->side)->id);
     wants->market_ids[wants->market_count++] = command->market->id;
+    wants->traders[wants->trader_count++] = (int64_t)command->user_id;
     if (place->client_order_id[0] != '\0') {
         wants->client_users[wants->client_count] = (int64_t)command->user_id;
         wants->client_ids[wants->client_count++] = place->client_order_id;
@@ -218,16 +285,36 @@ static struct wants *wants_new(struct arena *arena, size_t count, size_t market_
         .named_users = arena_alloc(arena, n * sizeof(int64_t)),
         .named_client_ids = arena_alloc(arena, n * sizeof(char *)),
         .market_ids = arena_alloc(arena, (n + market_count) * sizeof(int32_t)),
+        .traders = arena_alloc(arena, n * sizeof(int64_t)),
+        .cancelling = arena_alloc(arena, n * sizeof(int64_t)),
     };
     return wants;
 }
 
-static struct wants *gather(
-    struct arena *arena, const struct markets *markets, const struct command *commands, size_t count)
+static void want(struct wants *wants, const struct command *command)
+{
+    if (command->key) {
+        wants->seen_sources[wants->seen_count] = command->source;
+        wants->seen_keys[wants->seen_count++] = command->key;
+    }
+    if (command->error.kind != ERROR_NONE)
+        return;
+    if (command->kind == COMMAND_PLACE_ORDER)
+        want_place(wants, command);
+    else if (command->kind == COMMAND_CANCEL_ORDER)
+        want_named(wants, command, &command->cancel);
+    else if (command->kind == COMMAND_AMEND_ORDER)
+        want_amend(wants, command);
+    else if (command->kind == COMMAND_CANCEL_ALL && !command->cancel_all.symbol[0])
+        wants->cancelling[wants->cancelling_count++] = (int64_t)command->user_id;
+}
+
+static struct wants *gather(struct arena *arena, const struct markets *markets, const struct trade_ledger *service,
+    struct command *const *commands, size_t count)
 {
     struct wants *wants = wants_new(arena, count, markets->market_count);
     for (size_t i = 0; i < count; i++) { /* first those whose accounts may have to be made */
-        const struct command *command = &commands[i];
+        const struct command *command = commands[i];
         if (command->kind == COMMAND_TOP_UP && command->error.kind == ERROR_NONE) {
             want_account(wants, command->user_id, ACCOUNT_USER, command->asset->id);
             want_account(wants, 0, ACCOUNT_FUNDING, command->asset->id);
@@ -237,22 +324,11 @@ static struct wants *gather(
         }
     }
     wants->create_count = wants->account_count;
-    for (size_t i = 0; i < count; i++) {
-        const struct command *command = &commands[i];
-        if (command->key) {
-            wants->seen_sources[wants->seen_count] = command->source;
-            wants->seen_keys[wants->seen_count++] = command->key;
-        }
-        if (command->error.kind != ERROR_NONE)
-            continue;
-        if (command->kind == COMMAND_PLACE_ORDER)
-            want_place(wants, command);
-        else if (command->kind == COMMAND_CANCEL_ORDER)
-            want_named(wants, command, &command->cancel);
-        else if (command->kind == COMMAND_AMEND_ORDER)
-            want_amend(wants, command);
-    }
+    for (size_t i = 0; i < count; i++)
+        want(wants, commands[i]);
     want_markets(wants, markets);
+    wants->count_orders = service->settings.open_orders_max > 0 || service->settings.orders_per_second_max > 0;
+    wants->find_traders = wants->count_orders || atomic_load(&service->traders_exist);
     return wants;
 }
 
@@ -275,10 +351,10 @@ static void publish_refusal(struct batch *batch, struct outbox *outbox, const st
         event_order_rejected(outbox, command, batch->now_us);
     else if (command->kind == COMMAND_AMEND_ORDER)
         event_amend_rejected(outbox, command, batch->now_us);
-    else if (command->kind == COMMAND_CANCEL_ORDER)
-        event_cancel_rejected(outbox, command, batch->now_us);
-    else
+    else if (command->kind == COMMAND_TOP_UP)
         event_topup_rejected(outbox, command, batch->now_us);
+    else
+        event_cancel_rejected(outbox, command, batch->now_us);
 }
 
 static void answer_again(struct batch *batch, struct outbox *outbox, struct command *command, const struct seen *seen)
@@ -296,6 +372,36 @@ static void answer_again(struct batch *batch, struct outbox *outbox, struct comm
     command->replayed = true;
 }
 
+static void decide_kind(struct batch *batch, struct outbox *outbox, struct command *command)
+{
+    switch (command->kind) {
+    case COMMAND_PLACE_ORDER:
+        place_order_decide(batch, outbox, command);
+        break;
+    case COMMAND_PLACE_MANY:
+        place_many_decide(batch, outbox, command);
+        break;
+    case COMMAND_MASS_QUOTE:
+        mass_quote_decide(batch, outbox, command);
+        break;
+    case COMMAND_AMEND_ORDER:
+        amend_order_decide(batch, outbox, command);
+        break;
+    case COMMAND_CANCEL_ORDER:
+        cancel_order_decide(batch, outbox, command);
+        break;
+    case COMMAND_CANCEL_ALL:
+        cancel_all_decide(batch, outbox, command);
+        break;
+    case COMMAND_DEAD_MAN:
+        dead_man_decide(batch, command);
+        break;
+    case COMMAND_TOP_UP:
+        top_up_decide(batch, outbox, command);
+        break;
+    }
+}
+
 static void decide(struct batch *batch, struct outbox *outbox, struct command *command)
 {
     const struct seen *seen = command->key ? batch_seen(batch, command->source, command->key) : NULL;
@@ -303,16 +409,8 @@ static void decide(struct batch *batch, struct outbox *outbox, struct command *c
         answer_again(batch, outbox, command, seen);
         return;
     }
-    if (command->error.kind == ERROR_NONE) {
-        if (command->kind == COMMAND_PLACE_ORDER)
-            place_order_decide(batch, outbox, command);
-        else if (command->kind == COMMAND_AMEND_ORDER)
-            amend_order_decide(batch, outbox, command);
-        else if (command->kind == COMMAND_CANCEL_ORDER)
-            cancel_order_decide(batch, outbox, command);
-        else
-            top_up_decide(batch, outbox, command);
-    }
+    if (command->error.kind == ERROR_NONE)
+        decide_kind(batch, outbox, command);
     bool refused = command->error.kind != ERROR_NONE;
     if (refused && command->by_event) {
         command->status = http_status(&command->error);
@@ -334,6 +432,10 @@ static struct batch *batch_new(struct arena *arena, const struct markets *market
         .orders = table_new(arena),
         .client_orders = table_new(arena),
         .market_states = table_new(arena),
+        .traders = table_new(arena),
+        .killed = table_new(arena),
+        .open_markets = table_new(arena),
+        .dead_men = arena_alloc(arena, (count + 1) * sizeof(struct dead_man)),
         .new_orders = arena_alloc(arena, (count + 1) * sizeof(struct order *)),
         .cancels = arena_alloc(arena, (count + 1) * sizeof(struct order *)),
         .amended = arena_alloc(arena, (count + 1) * sizeof(struct order *)),
@@ -344,13 +446,22 @@ static struct batch *batch_new(struct arena *arena, const struct markets *market
 }
 
 /* Has a market's configuration moved on since the cached set was read? */
-static bool markets_are_stale(const struct batch *batch, const struct command *commands, size_t count)
+static bool is_stale(const struct batch *batch, const struct market *market)
 {
+    const struct market_state *state = table_find(batch->market_states, &market->id, sizeof market->id);
+    return state && state->version != market->version;
+}
+
+static bool markets_are_stale(const struct batch *batch, struct command *const *commands, size_t count)
+{
+    bool amends = false;
     for (size_t i = 0; i < count; i++) {
-        const struct market *market = commands[i].kind == COMMAND_PLACE_ORDER ? commands[i].market : NULL;
-        const struct market_state *state =
-            market ? table_find(batch->market_states, &market->id, sizeof market->id) : NULL;
-        if (state && state->version != market->version)
+        amends = amends || commands[i]->kind == COMMAND_AMEND_ORDER;
+        if (commands[i]->kind == COMMAND_PLACE_ORDER && commands[i]->market && is_stale(batch, commands[i]->market))
+            return true;
+    }
+    for (size_t i = 0; amends && i < batch->markets->market_count; i++) {
+        if (is_stale(batch, &batch->markets->markets[i]))
             return true;
     }
     return false;
@@ -365,29 +476,62 @@ static void use_markets(struct trade_ledger *service, const struct markets **mar
     *markets = markets_get(service->markets);
 }
 
+/* The commands and their parts, each before its parts. */
+static struct command **with_parts(struct arena *arena, struct command *commands, size_t count, size_t *ret_count)
+{
+    size_t all = count, n = 0;
+    for (size_t i = 0; i < count; i++)
+        all += has_parts(&commands[i]) ? commands[i].many.count : 0;
+    struct command **pointers = arena_alloc(arena, (all + 1) * sizeof(struct command *));
+    for (size_t i = 0; i < count; i++) {
+        pointers[n++] = &commands[i];
+        for (size_t j = 0; has_parts(&commands[i]) && j < commands[i].many.count; j++)
+            pointers[n++] = &commands[i].many.each[j];
+    }
+    *ret_count = n;
+    return pointers;
+}
+
 static bool run(struct pg *pg, struct outbox *outbox, struct trade_ledger *service, struct arena *arena,
     struct command *commands, size_t count, int64_t now_us, const struct markets **markets, struct error *e)
 {
     bool unknown = false;
-    for (size_t i = 0; i < count && !unknown; i++)
-        unknown = names_unknown(*markets, &commands[i]);
+    size_t all_count;
+    struct command **all = with_parts(arena, commands, count, &all_count);
+    for (size_t i = 0; i < all_count && !unknown; i++)
+        unknown = names_unknown(*markets, all[i]);
     if (unknown && monotonic_us() - (*markets)->loaded_at_us > MARKETS_RELOAD_MIN_US) {
         if (!markets_reload(service->markets, pg, e))
             return false;
         use_markets(service, markets);
     }
-    for (size_t i = 0; i < count; i++)
-        prepare(&commands[i], *markets, &service->settings);
+    for (size_t i = 0; i < all_count; i++)
+        prepare(all[i], *markets, &service->settings);
 
-    struct batch *batch = batch_new(arena, *markets, count, now_us);
-    if (!store_load(pg, batch, gather(arena, *markets, commands, count), e))
+    struct batch *batch = batch_new(arena, *markets, all_count, now_us);
+    batch->settings = &service->settings;
+    if (!store_load(pg, batch, gather(arena, *markets, service, all, all_count), e))
         return false;
-    if (markets_are_stale(batch, commands, count))
+    if (markets_are_stale(batch, all, all_count))
         return markets_reload(service->markets, pg, e) &&
                error_set(e, ERROR_TRANSIENT, "a market was configured anew; the batch begins again");
     for (size_t i = 0; i < count; i++)
         decide(batch, outbox, &commands[i]);
+    /* What they point to goes with the set: answers are text in the arena. */
+    for (size_t i = 0; i < all_count; i++) {
+        all[i]->market = NULL;
+        all[i]->asset = NULL;
+    }
     return store_save(pg, batch, e);
+}
+
+bool commands_look_for_traders(struct pg *pg, struct trade_ledger *service, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    if (!pg_query(pg, &sql_traders_exist, &rows, e))
+        return false;
+    atomic_store(&service->traders_exist, pg_get_bool(rows, 0, 0));
+    return true;
 }
 
 bool commands_run(struct pg *pg, struct outbox *outbox, struct trade_ledger *service, struct arena *arena,
@@ -399,11 +543,6 @@ bool commands_run(struct pg *pg, struct outbox *outbox, struct trade_ledger *ser
     const struct markets *markets = NULL;
     use_markets(service, &markets);
     bool ok = run(pg, outbox, service, arena, commands, count, now_us, &markets, e);
-    /* What they point to goes with the set: answers are text in the arena. */
-    for (size_t i = 0; i < count; i++) {
-        commands[i].market = NULL;
-        commands[i].asset = NULL;
-    }
     markets_put(service->markets, markets);
     return ok;
 }

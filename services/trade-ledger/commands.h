@@ -17,15 +17,27 @@
 #include <event_bus/outbox.h>
 #include <event_bus/pg.h>
 
+#include <stdatomic.h>
+
 /* The service's state, shared by all its threads: constant but for the cache, which locks. */
 struct trade_ledger {
     struct settings settings;
     struct markets_cache *markets;
+    atomic_bool traders_exist; /* someone has fees or limits of his own, or is blocked: looked at once a second */
 };
 
-enum command_kind { COMMAND_PLACE_ORDER, COMMAND_AMEND_ORDER, COMMAND_CANCEL_ORDER, COMMAND_TOP_UP };
+enum command_kind {
+    COMMAND_PLACE_ORDER,
+    COMMAND_PLACE_MANY, /* each its own answer */
+    COMMAND_MASS_QUOTE, /* all or none, in place of the user's earlier quotes of the set */
+    COMMAND_AMEND_ORDER,
+    COMMAND_CANCEL_ORDER,
+    COMMAND_CANCEL_ALL,
+    COMMAND_DEAD_MAN,
+    COMMAND_TOP_UP,
+};
 
-enum { DIGEST_LEN = 32, COMMANDS_MAX = 4096 };
+enum { DIGEST_LEN = 32, COMMANDS_MAX = 4096, DEAD_MAN_TIMEOUT_MAX_S = 86400 };
 
 struct cancel_request {
     uint64_t order_id;           /* 0: by client_order_id */
@@ -35,6 +47,24 @@ struct cancel_request {
 struct amend_command {
     struct cancel_request target; /* the order, named as for a cancel */
     struct amend_request wanted;
+};
+
+struct cancel_all_request {
+    const char *symbol; /* "": in every market */
+};
+
+struct dead_man_request {
+    int64_t timeout_s; /* 0: disarm */
+};
+
+struct command;
+
+/* Parts are of kind COMMAND_PLACE_ORDER, without keys of their own. */
+struct many {
+    struct command *each;
+    size_t count;
+    const char *symbol; /* of a mass quote, and its set */
+    int32_t quote_set;
 };
 
 struct topup_request {
@@ -50,6 +80,9 @@ struct command {
         struct order_request place;
         struct cancel_request cancel;
         struct amend_command amend;
+        struct many many;
+        struct cancel_all_request cancel_all;
+        struct dead_man_request dead_man;
         struct topup_request topup;
     };
     const char *source, *key;                /* of the inbox; key NULL: not deduplicated */
@@ -57,6 +90,8 @@ struct command {
     const char *request_source, *request_id; /* repeated in the answer's event */
     const char *traceparent;
     bool by_event; /* a refusal is an answer too: published and remembered */
+
+    struct error unread; /* of a part: it could not be read, and that is its answer */
 
     /* While it is decided. */
     const struct market *market;
@@ -74,6 +109,12 @@ struct command {
 /* Decides and stores `count` commands. false: nothing is stored (the caller rolls back). Errors: TRANSIENT, FATAL. */
 MUST_CHECK bool commands_run(struct pg *pg, struct outbox *outbox, struct trade_ledger *service, struct arena *arena,
     struct command *commands, size_t count, int64_t now_us, struct error *e);
+
+/* Puts the part before the field: "quotes[3].price". Always false. */
+bool error_in_part(struct error *e, const char *parts, size_t index);
+
+/* Looks whether anyone has terms of his own; service->traders_exist. */
+MUST_CHECK bool commands_look_for_traders(struct pg *pg, struct trade_ledger *service, struct error *e);
 
 /* SHA-256 of kind and body. */
 void command_digest(struct command *command, const char *what, struct bytes body);

@@ -9,5 +9,18 @@ const struct config_item settings_items[] = {
         .fallback = "off",
         .meaning = "off: a top-up is refused; sandbox: it is booked against the funding account",
         .choices = "off|sandbox" },
+    { .name = "OPEN_ORDERS_MAX",
+        .type = CONFIG_INT,
+        .offset = offsetof(struct settings, open_orders_max),
+        .fallback = "0",
+        .meaning = "open orders of one user, unless his row in traders says otherwise; 0: any number",
+        .max = 1000000 },
+    { .name = "ORDERS_PER_SECOND_MAX",
+        .type = CONFIG_INT,
+        .offset = offsetof(struct settings, orders_per_second_max),
+        .fallback = "0",
+        .meaning =
+            "orders that one user may place within a second, unless his row in traders says otherwise; 0: any number",
+        .max = 1000000 },
     { 0 },
 };

@@ -6,7 +6,8 @@
 enum funding_mode { FUNDING_OFF, FUNDING_SANDBOX };
 
 struct settings {
-    int64_t funding_mode; /* enum funding_mode */
+    int64_t funding_mode;                           /* enum funding_mode */
+    int64_t open_orders_max, orders_per_second_max; /* of each user; 0: any number */
 };
 
 extern const struct config_item settings_items[];

@@ -111,6 +111,13 @@ static void amend_order_from(const Penstock__Orders__V1__AmendOrder *message, st
         command->amend.target.client_order_id = message->client_order_id;
 }
 
+static void cancel_all_from(const Penstock__Orders__V1__CancelAllOrders *message, struct command *command)
+{
+    command->kind = COMMAND_CANCEL_ALL;
+    command->user_id = message->client_id;
+    command->cancel_all.symbol = message->symbol;
+}
+
 static void topup_from(const Penstock__Topups__V1__TopupRequested *message, struct command *command)
 {
     command->kind = COMMAND_TOP_UP;
@@ -135,6 +142,11 @@ static void from_cancel(const ProtobufCMessage *message, struct command *command
     cancel_order_from((const Penstock__Orders__V1__CancelOrder *)message, command);
 }
 
+static void from_cancel_all(const ProtobufCMessage *message, struct command *command)
+{
+    cancel_all_from((const Penstock__Orders__V1__CancelAllOrders *)message, command);
+}
+
 static void from_topup(const ProtobufCMessage *message, struct command *command)
 {
     topup_from((const Penstock__Topups__V1__TopupRequested *)message, command);
@@ -149,6 +161,7 @@ static const struct request_kind {
     { "orders.requests.v1", &penstock__orders__v1__place_order__descriptor, from_place },
     { "orders.requests.v1", &penstock__orders__v1__amend_order__descriptor, from_amend },
     { "orders.requests.v1", &penstock__orders__v1__cancel_order__descriptor, from_cancel },
+    { "orders.requests.v1", &penstock__orders__v1__cancel_all_orders__descriptor, from_cancel_all },
     { "topups.requests.v1", &penstock__topups__v1__topup_requested__descriptor, from_topup },
 };
 

@@ -59,6 +59,38 @@ void event_order_accepted(
     outbox_add(outbox, "orders.events.v1", id_key(order->user_id, key), &message.base, command->traceparent);
 }
 
+void event_mass_quote_accepted(struct outbox *outbox, const struct command *command, struct order *const *orders,
+    size_t count, const struct market *market, int64_t now_us)
+{
+    char key[KEY_MAX];
+    Penstock__Orders__V1__MassQuoteAccepted message = PENSTOCK__ORDERS__V1__MASS_QUOTE_ACCEPTED__INIT;
+    Penstock__Orders__V1__OrderAccepted each[BATCH_ORDERS_MAX], *pointers[BATCH_ORDERS_MAX];
+    Penstock__Orders__V1__FeeRates fees[BATCH_ORDERS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        order_accepted(command, orders[i], market, &each[i], &fees[i]);
+        pointers[i] = &each[i];
+    }
+    message.user_id = command->user_id;
+    message.symbol = (char *)market->symbol;
+    message.quote_set = (uint32_t)command->many.quote_set;
+    message.orders = pointers;
+    message.n_orders = count;
+    message.accepted_at_us = now_us;
+    outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, command->traceparent);
+    for (size_t i = 0; i < count; i++)
+        outbox_add(outbox, "orders.events.v1", id_key(command->user_id, key), &each[i].base, command->traceparent);
+}
+
+void event_cancel_all_accepted(
+    struct outbox *outbox, const struct command *command, const struct market *market, int64_t now_us)
+{
+    Penstock__Orders__V1__CancelAllAccepted message = PENSTOCK__ORDERS__V1__CANCEL_ALL_ACCEPTED__INIT;
+    message.user_id = command->user_id;
+    message.symbol = (char *)market->symbol;
+    message.accepted_at_us = now_us;
+    outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, command->traceparent);
+}
+
 void event_amend_accepted(struct outbox *outbox, const struct command *command, const struct order *order,
     const struct market *market, int64_t now_us)
 {
@@ -123,7 +155,7 @@ void event_cancel_rejected(struct outbox *outbox, const struct command *command,
 {
     char key[KEY_MAX];
     Penstock__Orders__V1__CancelRejected message = PENSTOCK__ORDERS__V1__CANCEL_REJECTED__INIT;
-    message.order_id = command->cancel.order_id;
+    message.order_id = command->kind == COMMAND_CANCEL_ORDER ? command->cancel.order_id : 0;
     message.user_id = command->user_id;
     message.symbol = text(command->market ? command->market->symbol : "");
     message.problem = text(command->error.problem);
@@ -216,4 +248,32 @@ void event_entries_posted(struct outbox *outbox, const struct markets *markets, 
         if (!told)
             owner_entries_posted(outbox, markets, ledger, journal, owner_id, now_us, traceparent);
     }
+}
+
+void event_reference_price_set(struct outbox *outbox, const struct market *market, int64_t price_ticks, int64_t now_us)
+{
+    Penstock__Markets__V1__ReferencePriceSet message = PENSTOCK__MARKETS__V1__REFERENCE_PRICE_SET__INIT;
+    message.symbol = (char *)market->symbol;
+    message.price_ticks = price_ticks;
+    message.at_us = now_us;
+    outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, NULL);
+}
+
+void event_kill_switch_set(
+    struct outbox *outbox, uint64_t user_id, const struct market *market, bool engaged, int64_t now_us)
+{
+    Penstock__Orders__V1__KillSwitchSet message = PENSTOCK__ORDERS__V1__KILL_SWITCH_SET__INIT;
+    message.user_id = user_id;
+    message.symbol = (char *)market->symbol;
+    message.engaged = engaged;
+    message.accepted_at_us = now_us;
+    outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, NULL);
+}
+
+void event_time_ticked(struct outbox *outbox, const struct market *market, int64_t now_us)
+{
+    Penstock__Orders__V1__TimeTicked message = PENSTOCK__ORDERS__V1__TIME_TICKED__INIT;
+    message.symbol = (char *)market->symbol;
+    message.now_us = now_us;
+    outbox_add(outbox, "orders.accepted.v1", market->symbol, &message.base, NULL);
 }

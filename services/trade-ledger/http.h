@@ -3,12 +3,14 @@
 
 #include "../chassis/http.h"
 
-/* POST /orders, DELETE /orders/:id and POST /fund/topup: one lane, so that all that waits is one batch. */
+/* All that changes something: one lane, so that all that waits is one batch. */
 bool http_commands(struct pg *pg, struct outbox *outbox, struct http_call *const *calls, size_t count, struct error *e);
 
 /* Reads: one consistent statement each (queries.c). Lists are newest first: `limit` at most, ids below `before`; the
  * answer's `next_before` asks for what follows, and is null at the end. */
 bool get_order(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
+    struct error *e);
+bool get_order_fills(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
 bool get_orders(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);

@@ -1,16 +1,24 @@
 /* trade-ledger: accounts, orders and double entry. All its inputs are on this screen. */
 #include "../chassis/log.h"
 #include "../chassis/service.h"
-#include "commands.h"
+#include "chores.h"
 #include "events.h"
 #include "http.h"
 
 #include <unistd.h>
 
-enum { LANE_COMMANDS = 1, PUBLISH_EVERY_MS = 1000, STOP_CHECK_MS = 100 };
+enum { LANE_COMMANDS = 1, CHORES_EVERY_MS = 1000, STOP_CHECK_MS = 100 };
 
 static const struct http_route routes[] = {
     { "POST", "/orders", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
+        .lane = LANE_COMMANDS },
+    { "POST", "/orders/batch", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
+        .lane = LANE_COMMANDS },
+    { "POST", "/quotes/mass", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
+        .lane = LANE_COMMANDS },
+    { "POST", "/orders/cancel-all", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true,
+        .lane = LANE_COMMANDS },
+    { "POST", "/orders/cancel-all-after", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true,
         .lane = LANE_COMMANDS },
     { "PATCH", "/orders/:id", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true,
         .lane = LANE_COMMANDS },
@@ -19,6 +27,7 @@ static const struct http_route routes[] = {
         .lane = LANE_COMMANDS },
     { "GET", "/orders", get_orders, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/orders/:id", get_order, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "GET", "/orders/:id/fills", get_order_fills, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/portfolio", get_portfolio, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/portfolio/:user_id", get_portfolio_of, .auth = HTTP_AUTH_ANY, .read_only = true },
     { "GET", "/trades", get_trades, .auth = HTTP_AUTH_USER, .read_only = true },
@@ -36,31 +45,19 @@ static const struct subscription subscriptions[] = {
     { 0 },
 };
 
-/* Publishes assets and markets as they have changed, each change once, and reads them anew. */
-static bool publish(struct pg *pg, struct outbox *outbox, struct markets_cache *markets, struct error *e)
-{
-    size_t count = 0;
-    if (!pg_begin(pg, e) || !markets_publish(pg, outbox, &count, e) || !outbox_write(outbox, pg, e) ||
-        !pg_commit(pg, e)) {
-        pg_rollback(pg);
-        outbox_clear(outbox);
-        return false;
-    }
-    if (count > 0)
-        log_info("published %zu assets and markets", count);
-    return count == 0 || markets_reload(markets, pg, e);
-}
-
 static bool start(struct service_runtime *runtime, const void *settings, void **ret_state, struct error *e)
 {
     static struct trade_ledger ledger; /* the process's one service */
     CLEANUP(pg_free) struct pg *pg = NULL;
     CLEANUP(outbox_free) struct outbox *outbox = outbox_new();
     CLEANUP(markets_cache_free) struct markets_cache *markets = markets_cache_new();
-    if (!pg_open(service_pg(runtime), &pg, e) || !publish(pg, outbox, markets, e) || !markets_reload(markets, pg, e))
-        return false;
     ledger.settings = *(const struct settings *)settings;
-    ledger.markets = TAKE(markets);
+    if (!pg_open(service_pg(runtime), &pg, e) || !markets_reload(markets, pg, e))
+        return false;
+    ledger.markets = markets;
+    if (!chores_run(pg, outbox, &ledger, now_us(), e) || !markets_reload(markets, pg, e))
+        return false;
+    TAKE(markets);
     *ret_state = &ledger;
     return true;
 }
@@ -71,27 +68,26 @@ static void stop(void *state)
     markets_cache_free(TAKE(ledger->markets));
 }
 
-/* Looks once a second whether someone has configured a market. */
+/* What is to be done without anyone asking, once a second. */
 static bool background(struct service_runtime *runtime, struct error *e)
 {
     CLEANUP(pg_free) struct pg *pg = NULL;
     CLEANUP(outbox_free) struct outbox *outbox = outbox_new();
-    struct trade_ledger *ledger = service_state();
     if (!pg_open(service_pg(runtime), &pg, e))
         return false;
     for (int waited_ms = 0; !service_stopping(runtime); waited_ms += STOP_CHECK_MS) {
         struct error failure = { 0 };
         usleep(STOP_CHECK_MS * 1000);
-        if (waited_ms < PUBLISH_EVERY_MS)
+        if (waited_ms < CHORES_EVERY_MS)
             continue;
         waited_ms = 0;
-        if (publish(pg, outbox, ledger->markets, &failure))
+        if (chores_run(pg, outbox, service_state(), now_us(), &failure))
             continue;
         if (failure.kind == ERROR_FATAL) {
             *e = failure;
             return false;
         }
-        log_error("publishing markets", &failure);
+        log_error("chores", &failure);
     }
     return true;
 }
@@ -106,6 +102,7 @@ int main(int argc, char **argv)
         .routes = routes,
         .subscriptions = subscriptions,
         .database = true,
+        .lane_threads = 2,
         .start = start,
         .stop = stop,
         .background = background,

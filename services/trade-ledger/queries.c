@@ -6,6 +6,8 @@
 #include "store.h"
 #include "views.h"
 
+#include <event_bus/event.h>
+
 #include <string.h>
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 500 };
@@ -116,6 +118,18 @@ static bool statuses_from_query(
     return true;
 }
 
+static bool time_from_query(
+    const struct http_request *request, const char *name, int64_t fallback_us, int64_t *ret_us, struct error *e)
+{
+    char text[EVENT_TIME_MAX + 8];
+    const char *found = strstr(request->query, name);
+    *ret_us = fallback_us;
+    if (!found || found[strlen(name)] != '=')
+        return true;
+    return (query_get(request->query, name, text, sizeof text) && event_time_parse(text, ret_us)) ||
+           error_field(e, ERROR_INVALID, "invalid-time", name, "%s must be a time as in RFC 3339", name);
+}
+
 bool get_orders(
     struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
 {
@@ -123,17 +137,21 @@ bool get_orders(
     struct page page;
     int32_t market_id, statuses[ORDER_EXPIRED];
     size_t status_count;
+    int64_t from_us, to_us;
     MARKETS_REF(markets);
     CLEANUP(pg_result_free) struct pg_result *rows = NULL;
     CLEANUP(arena_free) struct arena *arena = arena_new();
     if (!page_from_query(request, &page, e) || !market_from_query(request, markets.set, &market_id, e) ||
-        !statuses_from_query(request, statuses, &status_count, e))
+        !statuses_from_query(request, statuses, &status_count, e) ||
+        !time_from_query(request, "from", 0, &from_us, e) || !time_from_query(request, "to", time_max_us, &to_us, e))
         return false;
     pg_arg_int64(pg, (int64_t)request->claims.user_id);
     pg_arg_int64(pg, page.before);
     pg_arg_int32s(pg, statuses, status_count);
     pg_arg_int32(pg, market_id);
     pg_arg_int64(pg, page.limit);
+    pg_arg_int64(pg, from_us);
+    pg_arg_int64(pg, to_us);
     if (!pg_query(pg, &sql_orders_list, &rows, e))
         return false;
     json_t *list = json_array();
@@ -208,6 +226,19 @@ static json_t *trade_from_row(const struct pg_result *rows, size_t row, const st
     return json;
 }
 
+static void reply_trades(
+    const struct pg_result *rows, const struct markets *markets, const struct page *page, struct http_reply *reply)
+{
+    json_t *list = json_array();
+    int64_t last_id = 0;
+    for (size_t i = 0; i < pg_rows(rows); i++) {
+        last_id = pg_get_int64(rows, i, 0);
+        const struct market *market = market_by_id(markets, (int32_t)pg_get_int64(rows, i, 1));
+        json_array_append_new(list, trade_from_row(rows, i, market));
+    }
+    reply_list(reply, "trades", list, page, last_id);
+}
+
 bool get_trades(
     struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
 {
@@ -224,14 +255,36 @@ bool get_trades(
     pg_arg_int64(pg, page.limit);
     if (!pg_query(pg, &sql_trades_list, &rows, e))
         return false;
-    json_t *list = json_array();
-    int64_t last_id = 0;
-    for (size_t i = 0; i < pg_rows(rows); i++) {
-        last_id = pg_get_int64(rows, i, 0);
-        const struct market *market = market_by_id(markets.set, (int32_t)pg_get_int64(rows, i, 1));
-        json_array_append_new(list, trade_from_row(rows, i, market));
-    }
-    reply_list(reply, "trades", list, &page, last_id);
+    reply_trades(rows, markets.set, &page, reply);
+    return true;
+}
+
+bool get_order_fills(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    (void)outbox;
+    struct page page;
+    uint64_t id;
+    MARKETS_REF(markets);
+    CLEANUP(pg_result_free) struct pg_result *order = NULL;
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    if (!parse_id(request->params[0], "order_id", &id, e) || id > INT64_MAX)
+        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
+    if (!page_from_query(request, &page, e))
+        return false;
+    pg_arg_int64(pg, (int64_t)id);
+    pg_arg_int64(pg, (int64_t)request->claims.user_id);
+    if (!pg_query(pg, &sql_order_get, &order, e))
+        return false;
+    if (pg_rows(order) == 0)
+        return error_field(e, ERROR_NOT_FOUND, "order-not-found", "order_id", "there is no such order");
+    pg_arg_int64(pg, (int64_t)request->claims.user_id);
+    pg_arg_int64(pg, page.before);
+    pg_arg_int64(pg, (int64_t)id);
+    pg_arg_int64(pg, page.limit);
+    if (!pg_query(pg, &sql_order_fills, &rows, e))
+        return false;
+    reply_trades(rows, markets.set, &page, reply);
     return true;
 }
 

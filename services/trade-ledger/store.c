@@ -107,8 +107,42 @@ static void fill_market_states(struct batch *batch, const struct pg_result *rows
     }
 }
 
+static void fill_traders(struct batch *batch, const struct pg_result *rows)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
+        uint64_t user_id = (uint64_t)pg_get_int64(rows, row, 0);
+        struct killed_key killed = { user_id, pg_get_int64(rows, row, 1) };
+        if (killed.market_id != 0) {
+            *table_slot(batch->killed, &killed, sizeof killed) = batch;
+            continue;
+        }
+        struct trader *trader = arena_alloc(batch->arena, sizeof *trader);
+        *trader = (struct trader){
+            .maker_fee_ppm = (int32_t)pg_get_int64(rows, row, 2),
+            .taker_fee_ppm = (int32_t)pg_get_int64(rows, row, 3),
+            .open_orders_max = pg_get_int64(rows, row, 4),
+            .orders_per_s_max = pg_get_int64(rows, row, 5),
+            .notional_minor_max = pg_get_int64(rows, row, 6),
+            .open_orders = pg_get_int64(rows, row, 7),
+            .orders_this_second = pg_get_int64(rows, row, 8),
+        };
+        if (trader->open_orders_max < 0 && batch->settings->open_orders_max > 0)
+            trader->open_orders_max = batch->settings->open_orders_max;
+        if (trader->orders_per_s_max < 0 && batch->settings->orders_per_second_max > 0)
+            trader->orders_per_s_max = batch->settings->orders_per_second_max;
+        *table_slot(batch->traders, &user_id, sizeof user_id) = trader;
+    }
+}
+
+static void fill_open_markets(struct batch *batch, const struct pg_result *rows)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++)
+        batch_add_open_market(batch, (uint64_t)pg_get_int64(rows, row, 0),
+            market_by_id(batch->markets, (int32_t)pg_get_int64(rows, row, 1)));
+}
+
 struct loaded {
-    struct pg_result *accounts, *seen, *client_orders, *named, *markets, *ids;
+    struct pg_result *accounts, *seen, *client_orders, *named, *markets, *traders, *open_markets, *ids;
 };
 
 static void loaded_release(struct loaded *loaded)
@@ -118,6 +152,8 @@ static void loaded_release(struct loaded *loaded)
     pg_result_free(loaded->client_orders);
     pg_result_free(loaded->named);
     pg_result_free(loaded->markets);
+    pg_result_free(loaded->traders);
+    pg_result_free(loaded->open_markets);
     pg_result_free(loaded->ids);
 }
 
@@ -135,9 +171,32 @@ static void arg_named_orders(struct pg *pg, const struct wants *wants)
     pg_arg_texts(pg, wants->named_client_ids, wants->named_client_count);
 }
 
-/* Locks: accounts, then orders. What has no lock of its own is read after them. */
+/* More orders than this are not counted: no limit is higher. */
+enum { COUNTED_ORDERS_MAX = 1000000, SECOND_US = 1000000 };
+
+static bool send_limits_lock(struct pg *pg, const struct wants *wants, struct error *e)
+{
+    pg_arg_int64s(pg, wants->traders, wants->trader_count);
+    pg_arg_bool(pg, wants->count_orders);
+    return pg_send(pg, &sql_limits_lock, NULL, e);
+}
+
+static bool send_traders(
+    struct pg *pg, const struct wants *wants, int64_t now_us, struct pg_result **ret_traders, struct error *e)
+{
+    pg_arg_int64s(pg, wants->traders, wants->trader_count);
+    pg_arg_bool(pg, wants->count_orders);
+    pg_arg_int64(pg, COUNTED_ORDERS_MAX);
+    pg_arg_int64(pg, now_us - SECOND_US);
+    pg_arg_int64(pg, COUNTED_ORDERS_MAX);
+    return pg_send(pg, &sql_traders_find, ret_traders, e);
+}
+
+/* Locks: users whose orders are counted, accounts, then orders. What has no lock of its own is read after them. */
 static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
 {
+    if (wants->find_traders && wants->trader_count > 0 && !send_limits_lock(pg, wants, e))
+        return false;
     if (wants->create_count > 0) {
         arg_accounts(pg, wants, wants->create_count);
         if (!pg_send(pg, &sql_accounts_create, NULL, e))
@@ -159,8 +218,15 @@ static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *
     return true;
 }
 
-static bool send_reads(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
+static bool send_reads(struct pg *pg, const struct wants *wants, int64_t now_us, struct loaded *loaded, struct error *e)
 {
+    if (wants->find_traders && wants->trader_count > 0 && !send_traders(pg, wants, now_us, &loaded->traders, e))
+        return false;
+    if (wants->cancelling_count > 0) {
+        pg_arg_int64s(pg, wants->cancelling, wants->cancelling_count);
+        if (!pg_send(pg, &sql_open_markets, &loaded->open_markets, e))
+            return false;
+    }
     if (wants->seen_count > 0) {
         pg_arg_texts(pg, wants->seen_sources, wants->seen_count);
         pg_arg_texts(pg, wants->seen_keys, wants->seen_count);
@@ -225,7 +291,7 @@ bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, s
         .topups = wants->topups,
         .amends = wants->amends,
     };
-    if (!send_locks(pg, wants, &loaded, e) || !send_reads(pg, wants, &loaded, e) ||
+    if (!send_locks(pg, wants, &loaded, e) || !send_reads(pg, wants, batch->now_us, &loaded, e) ||
         !send_ids(pg, &ids, &loaded.ids, e) || !pg_wait(pg, e))
         return false;
     fill_accounts(batch->ledger, loaded.accounts);
@@ -233,6 +299,8 @@ bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, s
     fill_orders(batch, loaded.client_orders);
     fill_seen(batch, loaded.seen);
     fill_market_states(batch, loaded.markets);
+    fill_traders(batch, loaded.traders);
+    fill_open_markets(batch, loaded.open_markets);
     take_ids(batch, wants, loaded.ids);
     return true;
 }
@@ -378,6 +446,38 @@ static bool save_topups(struct pg *pg, const struct batch *batch, struct error *
     return pg_send(pg, &sql_topups_insert, NULL, e);
 }
 
+/* Who comes twice in a batch: the last counts. */
+static bool save_dead_men(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    const struct dead_man *men = batch->dead_men;
+    size_t n = batch->dead_man_count, set = 0, clear = 0;
+    int64_t *arm = arena_alloc(arena, (n + 1) * sizeof *arm), *disarm = arena_alloc(arena, (n + 1) * sizeof *disarm);
+    int32_t *timeouts = arena_alloc(arena, (n + 1) * sizeof *timeouts);
+    for (size_t i = 0; i < n; i++) {
+        bool later = false;
+        for (size_t j = i + 1; j < n && !later; j++)
+            later = men[j].user_id == men[i].user_id;
+        if (!later && men[i].timeout_s > 0) {
+            timeouts[set] = (int32_t)men[i].timeout_s;
+            arm[set++] = (int64_t)men[i].user_id;
+        } else if (!later) {
+            disarm[clear++] = (int64_t)men[i].user_id;
+        }
+    }
+    if (set > 0) {
+        pg_arg_int64s(pg, arm, set);
+        pg_arg_int32s(pg, timeouts, set);
+        pg_arg_int64(pg, batch->now_us);
+        if (!pg_send(pg, &sql_dead_man_set, NULL, e))
+            return false;
+    }
+    if (clear == 0)
+        return true;
+    pg_arg_int64s(pg, disarm, clear);
+    return pg_send(pg, &sql_dead_man_clear, NULL, e);
+}
+
 static struct bytes text_bytes(const char *text)
 {
     return (struct bytes){ text, text ? strlen(text) : 0 };
@@ -403,7 +503,7 @@ bool store_save(struct pg *pg, const struct batch *batch, struct error *e)
 {
     return save_ledger(pg, batch->ledger, batch->now_us, e) && save_new_orders(pg, batch, e) &&
            save_amends(pg, batch, e) && save_cancels(pg, batch, e) && save_topups(pg, batch, e) &&
-           save_seen(pg, batch, e);
+           save_dead_men(pg, batch, e) && save_seen(pg, batch, e);
 }
 
 static void fill_progress(struct arena *arena, const struct pg_result *rows, struct table *progress)

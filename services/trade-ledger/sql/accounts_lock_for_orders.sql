@@ -8,8 +8,9 @@ SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held
         SELECT o.user_id, 1, CASE o.side WHEN 1 THEN m.quote_asset_id ELSE m.base_asset_id END
           FROM orders o
           JOIN markets m ON m.id = o.market_id
-         WHERE o.id = ANY ($4::int8[])
-            OR o.id IN (SELECT c.id
+         WHERE o.id IN (SELECT unnest($4::int8[])
+                         UNION
+                        SELECT c.id
                           FROM orders c
                           JOIN unnest($5::int8[], $6::text[]) AS n(user_id, client_order_id) USING (user_id, client_order_id)))
  ORDER BY a.id

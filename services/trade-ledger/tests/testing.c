@@ -231,15 +231,18 @@ void check_invariants(struct world *world)
             "ORDER BY e.id DESC LIMIT 1) l ON true WHERE (a.available, a.held) <> (l.available_after, l.held_after)" },
         { "what is held is what open orders say",
             "SELECT count(*) FROM accounts a LEFT JOIN (SELECT o.user_id, CASE o.side WHEN 1 THEN m.quote_asset_id "
-            "ELSE m.base_asset_id END AS asset_id, sum(o.held_minor) held FROM orders o JOIN markets m ON m.id = "
+            "ELSE m.base_asset_id END AS asset_id, sum(o.held_minor + coalesce(o.amend_hold_minor, 0)) held FROM "
+            "orders o JOIN markets m ON m.id = "
             "o.market_id GROUP BY 1, 2) h ON h.user_id = a.owner_id AND h.asset_id = a.asset_id "
             "WHERE a.kind = 1 AND a.held <> coalesce(h.held, 0)" },
         { "each order has one hold, one acceptance and one event for its user",
             "SELECT count(*) FROM orders o WHERE 1 <> (SELECT count(*) FROM journals j WHERE j.kind = 2 AND "
             "j.reference = 'order:' || o.id)" },
         { "there are as many acceptances in the outbox as orders",
-            "SELECT abs((SELECT count(*) FROM orders) * 2 - (SELECT count(*) FROM outbox WHERE type = "
-            "'penstock.orders.v1.OrderAccepted'))" },
+            "SELECT abs((SELECT count(*) FROM orders) - (SELECT count(*) FROM outbox WHERE type = "
+            "'penstock.orders.v1.OrderAccepted' AND topic = 'orders.events.v1')) + abs((SELECT count(*) FROM orders "
+            "WHERE quote_set IS NULL) - (SELECT count(*) FROM outbox WHERE type = 'penstock.orders.v1.OrderAccepted' "
+            "AND topic = 'orders.accepted.v1'))" },
         { "each journal is published",
             "SELECT abs((SELECT count(*) FROM (SELECT DISTINCT e.journal_id, a.owner_id FROM entries e JOIN accounts a "
             "ON a.id = e.account_id) x) - (SELECT count(*) FROM outbox WHERE topic = 'ledger.entries.v1'))" },
