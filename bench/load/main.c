@@ -185,7 +185,7 @@ static const char usage[] =
     "       --orders: so many requests (placing and cancelling), then end; latencies of HTTP are those of POST\n"
     "       --fills reads trades.v1 (KAFKA_BROKERS, TOPIC_PREFIX) and measures from POST to the fill\n";
 
-int main(int argc, char **argv)
+static bool options_parse(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = { { "host", required_argument, NULL, 'h' },
         { "port", required_argument, NULL, 'p' }, { "users", required_argument, NULL, 'u' },
@@ -195,6 +195,63 @@ int main(int argc, char **argv)
         { "symbol", required_argument, NULL, 'y' }, { "acked", required_argument, NULL, 'a' },
         { "fills", no_argument, NULL, 'f' }, { "place-only", no_argument, NULL, 'n' },
         { "json", no_argument, NULL, 'j' }, { "direct", required_argument, NULL, 'D' }, { 0 } };
+    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        switch (option) {
+        case 'h':
+            options->host = optarg;
+            break;
+        case 'p':
+            options->port = optarg;
+            break;
+        case 'u':
+            options->users = strtoul(optarg, NULL, 10);
+            break;
+        case 'c':
+            options->connections = strtoul(optarg, NULL, 10);
+            break;
+        case 's':
+            options->seconds = strtod(optarg, NULL);
+            break;
+        case 'd':
+            options->drain_seconds = strtod(optarg, NULL);
+            break;
+        case 'r':
+            options->rate = strtoull(optarg, NULL, 10);
+            break;
+        case 'o':
+            options->orders = strtoull(optarg, NULL, 10);
+            break;
+        case 'e':
+            options->seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'y':
+            options->symbol = optarg;
+            break;
+        case 'a':
+            options->acked_path = optarg;
+            break;
+        case 'f':
+            options->fills = true;
+            break;
+        case 'n':
+            options->place_only = true;
+            break;
+        case 'j':
+            options->json = true;
+            break;
+        case 'D':
+            options->direct_port = optarg;
+            options->path = "/orders";
+            break;
+        default:
+            return false;
+        }
+    }
+    return optind == argc && options->users > 0 && options->connections > 0 && options->seconds > 0;
+}
+
+int main(int argc, char **argv)
+{
     const char *port = getenv("GATEWAY_PORT"), *brokers = getenv("KAFKA_BROKERS"), *prefix = getenv("TOPIC_PREFIX");
     struct options options = { .host = "127.0.0.1",
         .port = port ? port : "8080",
@@ -207,61 +264,8 @@ int main(int argc, char **argv)
         .seconds = 10,
         .drain_seconds = 60,
         .seed = 1 };
-    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        switch (option) {
-        case 'h':
-            options.host = optarg;
-            break;
-        case 'p':
-            options.port = optarg;
-            break;
-        case 'u':
-            options.users = strtoul(optarg, NULL, 10);
-            break;
-        case 'c':
-            options.connections = strtoul(optarg, NULL, 10);
-            break;
-        case 's':
-            options.seconds = strtod(optarg, NULL);
-            break;
-        case 'd':
-            options.drain_seconds = strtod(optarg, NULL);
-            break;
-        case 'r':
-            options.rate = strtoull(optarg, NULL, 10);
-            break;
-        case 'o':
-            options.orders = strtoull(optarg, NULL, 10);
-            break;
-        case 'e':
-            options.seed = strtoull(optarg, NULL, 10);
-            break;
-        case 'y':
-            options.symbol = optarg;
-            break;
-        case 'a':
-            options.acked_path = optarg;
-            break;
-        case 'f':
-            options.fills = true;
-            break;
-        case 'n':
-            options.place_only = true;
-            break;
-        case 'j':
-            options.json = true;
-            break;
-        case 'D':
-            options.direct_port = optarg;
-            options.path = "/orders";
-            break;
-        default:
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
     struct error e = { 0 };
-    if (optind != argc || options.users == 0 || options.connections == 0 || options.seconds <= 0) {
+    if (!options_parse(argc, argv, &options)) {
         fputs(usage, stderr);
         return 2;
     }

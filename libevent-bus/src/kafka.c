@@ -100,8 +100,8 @@ static bool set_all(rd_kafka_conf_t *conf, const struct kafka_options *options, 
         { "ssl.ca.location", options->ssl_ca_location },
         { "queue.buffering.max.messages", "100000" },
         { "queue.buffering.max.kbytes", "32768" },
-        /* What a consumer has in hand is bounded by bytes alone: at either bound librdkafka 2.0 pauses for a whole second, so
-         * that 20,000 messages would be 20,000 a second. */
+        /* What a consumer has in hand is bounded by bytes alone: at either bound librdkafka 2.0 pauses for a whole
+         * second, so that 20,000 messages would be 20,000 a second. */
         { "queued.min.messages", "1000000" },
         { "queued.max.messages.kbytes", "16384" },
         { "reconnect.backoff.max.ms", "2000" },

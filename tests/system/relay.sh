@@ -83,8 +83,11 @@ insert order o-1 Paid 2
 soon 'rows are published' 2 of_shop published_rows
 expect 'in order, as JSON, and the backlog is left alone' 'o-1 {"n": 1}|o-1 {"n": 2}' \
     "$(values shop.order.v1 | grep -o '^o-1 {[^}]*}' | paste -sd'|')"
-[[ $(values shop.order.v1) == *ce_source=/shop*ce_type=Placed*content-type=application/json* ]] && pass 'with CloudEvents headers' ||
+if [[ $(values shop.order.v1) == *ce_source=/shop*ce_type=Placed*content-type=application/json* ]]; then
+    pass 'with CloudEvents headers'
+else
     fail 'with CloudEvents headers' "$(values shop.order.v1)"
+fi
 expect 'a broken source names its setting' yes \
     "$(penstock relay status --json | jq -r '.sources[0].trouble | test("RELAY_BROKEN_TABLE: there is no table") | if . then "yes" else . end')"
 curl -sS "http://127.0.0.1:$OUTBOX_RELAY_PORT/metrics" >"$work/metrics"
@@ -148,6 +151,6 @@ OUTBOX_RELAY_MAX_LAG_SECONDS=1 "$PENSTOCK_BUILD/outbox-relay/outbox-relay" >>"$w
 relay=$!
 eventually 20 active of_shop state
 soon 'unhealthy when a source lags more than the setting' 503 health
-grep -q 'source broken' "$work/health" && pass 'and it says which' || fail 'and it says which' "$(cat "$work/health")"
+succeeds 'and it says which' grep -q 'source broken' "$work/health"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

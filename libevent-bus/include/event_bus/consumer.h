@@ -32,8 +32,9 @@ struct consumer;
 /* One event of a batch. A handler that cannot accept it (malformed, breaks a rule of the contract) sets `verdict` by
  * error_set() or error_field(): kind INVALID or REFUSED sends the event to `<topic>.<group>.dead` through the outbox of
  * the same transaction, with headers dlq_reason, dlq_field, dlq_kind, dlq_topic, dlq_partition, dlq_offset, dlq_group,
- * dlq_ce_id, dlq_ce_source, and dlq_parked if it is kept in parked_events too. An event whose headers are malformed goes there without reaching the handler. A plain
- * consumer only tells on_error and goes on. A verdict of kind TRANSIENT or FATAL fails the whole batch. */
+ * dlq_ce_id, dlq_ce_source, and dlq_parked if it is kept in parked_events too. An event whose headers are malformed
+ * goes there without reaching the handler. A plain consumer only tells on_error and goes on. A verdict of kind
+ * TRANSIENT or FATAL fails the whole batch. */
 struct delivery {
     struct event event;
     struct error verdict;

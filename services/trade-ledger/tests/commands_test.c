@@ -47,89 +47,88 @@ Test(place_order, writes_the_order_its_hold_and_its_events)
     check_invariants(world);
 }
 
+static const struct {
+    const char *body;
+    int status;
+    const char *problem, *field;
+} bad_orders[] = {
+    { "{\"symbol\":\"DOGE-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"1\",\"quantity\":\"1\"}", 422,
+        "unknown-symbol", "symbol" },
+    { ORDER("buy", ",\"price\":\"0\",\"quantity\":\"1\""), 422, "invalid-price", "price" },
+    { ORDER("buy", ",\"price\":\"-1\",\"quantity\":\"1\""), 422, "invalid-price", "price" },
+    { ORDER("buy", ",\"price\":\"1.001\",\"quantity\":\"1\""), 422, "invalid-price", "price" },
+    { ORDER("buy", ",\"price\":\"99999999999999999999\",\"quantity\":\"1\""), 422, "invalid-price", "price" },
+    { ORDER("buy", ",\"price\":\"abc\",\"quantity\":\"1\""), 400, "invalid-price", "price" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"0\""), 422, "invalid-quantity", "quantity" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"-1\""), 422, "invalid-quantity", "quantity" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"0.0000001\""), 422, "invalid-quantity", "quantity" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"99999999999\""), 422, "invalid-quantity", "quantity" },
+    { ORDER("buy", ",\"quantity\":\"1\""), 400, "missing-field", "price" },
+    { ORDER("buy", ",\"price\":\"1\""), 400, "missing-field", "quantity" },
+    { "{\"side\":\"buy\",\"type\":\"limit\",\"price\":\"1\",\"quantity\":\"1\"}", 400, "missing-field", "symbol" },
+    { "{\"symbol\":\"BTC-USD\",\"type\":\"limit\",\"price\":\"1\",\"quantity\":\"1\"}", 400, "missing-field", "side" },
+    { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"price\":\"1\",\"quantity\":\"1\"}", 400, "missing-field", "type" },
+    { ORDER("buy", ",\"price\":1,\"quantity\":\"1\""), 400, "wrong-type", "price" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":1"), 400, "wrong-type", "quantity" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"post_only\":\"yes\""), 400, "wrong-type", "post_only" },
+    { ORDER("hold", ",\"price\":\"1\",\"quantity\":\"1\""), 400, "unknown-value", "side" },
+    { ORDER("BUY", ",\"price\":\"1\",\"quantity\":\"1\""), 400, "unknown-value", "side" },
+    { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"iceberg\",\"price\":\"1\",\"quantity\":\"1\"}", 400,
+        "unknown-value", "type" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"time_in_force\":\"DAY\""), 400, "unknown-value",
+        "time_in_force" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"time_in_force\":\"GTD\""), 400, "missing-field",
+        "expires_at" },
+    { ORDER("buy",
+          ",\"price\":\"1\",\"quantity\":\"1\",\"time_in_force\":\"GTD\",\"expires_at\":\"2020-01-01T00:00:00Z\""),
+        422, "invalid-expiry", "expires_at" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"time_in_force\":\"GTD\",\"expires_at\":\"tomorrow\""), 400,
+        "invalid-time", "expires_at" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"expires_at\":\"2040-01-01T00:00:00Z\""), 422,
+        "invalid-expiry", "expires_at" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"stop_price\":\"1\""), 422, "invalid-stop-price",
+        "stop_price" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"display_quantity\":\"2\""), 422, "invalid-display-quantity",
+        "display_quantity" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"display_quantity\":\"x\""), 400, "invalid-display-quantity",
+        "display_quantity" },
+    { ORDER("buy", ",\"price\":\"1\",\"quote_amount\":\"1\""), 422, "unsupported", "quote_amount" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"post_only_mode\":\"slide\""), 422, "unsupported",
+        "post_only_mode" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"post_only\":true,\"post_only_mode\":\"hide\""), 400,
+        "unknown-value", "post_only_mode" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"self_trade_prevention\":\"none\""), 400, "unknown-value",
+        "self_trade_prevention" },
+    { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"stop\",\"price\":\"1\",\"stop_price\":\"1\","
+      "\"quantity\":\"1\"}",
+        422, "invalid-price", "price" },
+    { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"stop\",\"quantity\":\"1\"}", 400, "missing-field",
+        "stop_price" },
+    { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"stop_limit\",\"price\":\"1\",\"stop_price\":\"1.001\","
+      "\"quantity\":\"1\"}",
+        422, "invalid-stop-price", "stop_price" },
+    { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"market\",\"quantity\":\"1\",\"quote_amount\":\"1\"}", 422,
+        "invalid-quantity", "quantity" },
+    { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"market\",\"quote_amount\":\"0\"}", 422,
+        "invalid-quote-amount", "quote_amount" },
+    { "{\"symbol\":\"BTC-USD\",\"side\":\"sell\",\"type\":\"market\",\"quote_amount\":\"90000000\"}", 422,
+        "invalid-quote-amount", "quote_amount" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"leverage\":\"10\""), 400, "unknown-field", "leverage" },
+    { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"client_order_id\":\"a\\u0007\""), 422,
+        "invalid-client-order-id", "client_order_id" },
+    { ORDER("sell", ",\"price\":\"1\",\"quantity\":\"1\""), 422, "", "" },    /* no BTC */
+    { ORDER("buy", ",\"price\":\"65000\",\"quantity\":\"2\""), 422, "", "" }, /* not so much USD */
+};
+
 Test(place_order, every_bad_input_is_answered_by_its_status_problem_and_field_and_changes_nothing)
 {
-    static const struct {
-        const char *body;
-        int status;
-        const char *problem, *field;
-    } cases[] = {
-        { "{\"symbol\":\"DOGE-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"1\",\"quantity\":\"1\"}", 422,
-            "unknown-symbol", "symbol" },
-        { ORDER("buy", ",\"price\":\"0\",\"quantity\":\"1\""), 422, "invalid-price", "price" },
-        { ORDER("buy", ",\"price\":\"-1\",\"quantity\":\"1\""), 422, "invalid-price", "price" },
-        { ORDER("buy", ",\"price\":\"1.001\",\"quantity\":\"1\""), 422, "invalid-price", "price" },
-        { ORDER("buy", ",\"price\":\"99999999999999999999\",\"quantity\":\"1\""), 422, "invalid-price", "price" },
-        { ORDER("buy", ",\"price\":\"abc\",\"quantity\":\"1\""), 400, "invalid-price", "price" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"0\""), 422, "invalid-quantity", "quantity" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"-1\""), 422, "invalid-quantity", "quantity" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"0.0000001\""), 422, "invalid-quantity", "quantity" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"99999999999\""), 422, "invalid-quantity", "quantity" },
-        { ORDER("buy", ",\"quantity\":\"1\""), 400, "missing-field", "price" },
-        { ORDER("buy", ",\"price\":\"1\""), 400, "missing-field", "quantity" },
-        { "{\"side\":\"buy\",\"type\":\"limit\",\"price\":\"1\",\"quantity\":\"1\"}", 400, "missing-field", "symbol" },
-        { "{\"symbol\":\"BTC-USD\",\"type\":\"limit\",\"price\":\"1\",\"quantity\":\"1\"}", 400, "missing-field",
-            "side" },
-        { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"price\":\"1\",\"quantity\":\"1\"}", 400, "missing-field",
-            "type" },
-        { ORDER("buy", ",\"price\":1,\"quantity\":\"1\""), 400, "wrong-type", "price" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":1"), 400, "wrong-type", "quantity" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"post_only\":\"yes\""), 400, "wrong-type", "post_only" },
-        { ORDER("hold", ",\"price\":\"1\",\"quantity\":\"1\""), 400, "unknown-value", "side" },
-        { ORDER("BUY", ",\"price\":\"1\",\"quantity\":\"1\""), 400, "unknown-value", "side" },
-        { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"iceberg\",\"price\":\"1\",\"quantity\":\"1\"}", 400,
-            "unknown-value", "type" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"time_in_force\":\"DAY\""), 400, "unknown-value",
-            "time_in_force" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"time_in_force\":\"GTD\""), 400, "missing-field",
-            "expires_at" },
-        { ORDER("buy",
-              ",\"price\":\"1\",\"quantity\":\"1\",\"time_in_force\":\"GTD\",\"expires_at\":\"2020-01-01T00:00:00Z\""),
-            422, "invalid-expiry", "expires_at" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"time_in_force\":\"GTD\",\"expires_at\":\"tomorrow\""),
-            400, "invalid-time", "expires_at" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"expires_at\":\"2040-01-01T00:00:00Z\""), 422,
-            "invalid-expiry", "expires_at" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"stop_price\":\"1\""), 422, "invalid-stop-price",
-            "stop_price" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"display_quantity\":\"2\""), 422,
-            "invalid-display-quantity", "display_quantity" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"display_quantity\":\"x\""), 400,
-            "invalid-display-quantity", "display_quantity" },
-        { ORDER("buy", ",\"price\":\"1\",\"quote_amount\":\"1\""), 422, "unsupported", "quote_amount" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"post_only_mode\":\"slide\""), 422, "unsupported",
-            "post_only_mode" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"post_only\":true,\"post_only_mode\":\"hide\""), 400,
-            "unknown-value", "post_only_mode" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"self_trade_prevention\":\"none\""), 400, "unknown-value",
-            "self_trade_prevention" },
-        { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"stop\",\"price\":\"1\",\"stop_price\":\"1\","
-          "\"quantity\":\"1\"}",
-            422, "invalid-price", "price" },
-        { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"stop\",\"quantity\":\"1\"}", 400, "missing-field",
-            "stop_price" },
-        { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"stop_limit\",\"price\":\"1\",\"stop_price\":\"1.001\","
-          "\"quantity\":\"1\"}",
-            422, "invalid-stop-price", "stop_price" },
-        { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"market\",\"quantity\":\"1\",\"quote_amount\":\"1\"}",
-            422, "invalid-quantity", "quantity" },
-        { "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"market\",\"quote_amount\":\"0\"}", 422,
-            "invalid-quote-amount", "quote_amount" },
-        { "{\"symbol\":\"BTC-USD\",\"side\":\"sell\",\"type\":\"market\",\"quote_amount\":\"90000000\"}", 422,
-            "invalid-quote-amount", "quote_amount" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"leverage\":\"10\""), 400, "unknown-field", "leverage" },
-        { ORDER("buy", ",\"price\":\"1\",\"quantity\":\"1\",\"client_order_id\":\"a\\u0007\""), 422,
-            "invalid-client-order-id", "client_order_id" },
-        { ORDER("sell", ",\"price\":\"1\",\"quantity\":\"1\""), 422, "", "" },    /* no BTC */
-        { ORDER("buy", ",\"price\":\"65000\",\"quantity\":\"2\""), 422, "", "" }, /* not so much USD */
-    };
     struct world *world = rich_world();
     int64_t before = everything(world);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct answer answer = place(world, 7, "bad", cases[i].body);
-        cr_expect(answer.status == cases[i].status && strcmp(answer.problem, cases[i].problem) == 0 &&
-                      strcmp(answer.field, cases[i].field) == 0,
-            "%s: %d %s %s %s", cases[i].body, answer.status, answer.problem, answer.field, answer.message);
+    for (size_t i = 0; i < ARRAY_LEN(bad_orders); i++) {
+        struct answer answer = place(world, 7, "bad", bad_orders[i].body);
+        cr_expect(answer.status == bad_orders[i].status && strcmp(answer.problem, bad_orders[i].problem) == 0 &&
+                      strcmp(answer.field, bad_orders[i].field) == 0,
+            "%s: %d %s %s %s", bad_orders[i].body, answer.status, answer.problem, answer.field, answer.message);
     }
     cr_expect_eq(everything(world), before, "something was changed by a refusal");
     cr_expect_eq(place(world, 7, "bad", BUY_HALF).status, 201, "a refusal does not claim the key");
