@@ -11,10 +11,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     POLL_SLICE_MS = 100, /* how soon consumer_stop() is noticed */
     COPY_INTERVAL_US = 1000000,
+    CLOSE_MAX_S = 5,
     STATE_LINE_MAX = 400,
 };
 
@@ -246,7 +248,7 @@ static int slice_ms(int64_t deadline_us)
 static bool poll_once(struct consumer *consumer, int timeout_ms, size_t *ret_count, struct error *e)
 {
     arena_clear(consumer->arena);
-    if (!consumer->pg && consumer->state != HOLDING && !discover_partitions(consumer, e))
+    if (!consumer->grouped && consumer->state != HOLDING && !discover_partitions(consumer, e))
         return false;
     if (consumer->pg && consumer->state == READING && consumer->batch.count == 0 &&
         (!delay_resume(consumer, e) || !parked_retry(consumer, e)))
@@ -378,9 +380,12 @@ static bool check_options(const struct consumer_options *options, struct error *
         return error_field(e, ERROR_INVALID, "", "topics", "a consumer needs a topic");
     if (!options->group || !options->group[0])
         return error_field(e, ERROR_INVALID, "", "group", "a consumer needs a group");
-    if (options->pg && (options->from_end || options->tail > 0))
+    if ((options->pg || options->transactional_id) && (options->from_end || options->tail > 0))
         return error_field(e, ERROR_INVALID, "", options->from_end ? "from_end" : "tail",
-            "a consumer into Postgres starts where its rows say");
+            "a consumer into Postgres or Kafka starts where its position says");
+    if (options->transactional_id && (options->pg || !options->source))
+        return error_field(e, ERROR_INVALID, "", options->pg ? "transactional_id" : "source",
+            options->pg ? "effects go into Postgres or into Kafka" : "what is published needs a source");
     if (!options->pg && (options->ordered || options->retry_max_ms > 0))
         return error_field(e, ERROR_INVALID, "", options->ordered ? "ordered" : "retry_max_ms",
             "only a consumer into Postgres can park events or give them up");
@@ -418,7 +423,7 @@ static bool configure(struct consumer *consumer, rd_kafka_conf_t *conf, struct e
             return false;
     }
     rd_kafka_conf_set_opaque(conf, consumer);
-    if (consumer->pg)
+    if (consumer->grouped)
         rd_kafka_conf_set_rebalance_cb(conf, rebalance);
     rd_kafka_conf_set_error_cb(conf, client_error);
     return true;
@@ -460,6 +465,7 @@ bool consumer_open(const struct consumer_options *options, struct consumer **ret
     CLEANUP(consumer_free) struct consumer *consumer = xcalloc(1, sizeof *consumer);
     consumer->options = options;
     consumer->batch_max = options->batch_max ? options->batch_max : BATCH_DEFAULT;
+    consumer->grouped = options->pg || options->transactional_id;
     consumer->arena = arena_new();
     pthread_mutex_init(&consumer->lock, NULL);
     consumer->lag = -1;
@@ -473,11 +479,36 @@ bool consumer_open(const struct consumer_options *options, struct consumer **ret
         if (!pg_open(options->pg, &consumer->pg, e))
             return false;
     }
-    if (!start(consumer, e) || (consumer->pg && !subscribe(consumer, e)))
+    if (options->transactional_id) {
+        consumer->outbox = outbox_new();
+        if (!publish_open(consumer, e))
+            return false;
+    }
+    if (!start(consumer, e) || (consumer->grouped && !subscribe(consumer, e)))
         return false;
-    consumer->missing_topics = consumer->pg ? 0 : (uint32_t)consumer->topic_count;
+    consumer->missing_topics = consumer->grouped ? 0 : (uint32_t)consumer->topic_count;
     *ret_consumer = TAKE(consumer);
     return true;
+}
+
+static void *destroy_handle(void *rk)
+{
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+/* librdkafka 2.0 may never end here after a topic it read was deleted. Then the handle is left to its thread: some
+ * memory and sockets until the process ends, which is better than a process that does not. */
+void consumer_destroy_handle(rd_kafka_t *rk)
+{
+    pthread_t thread;
+    struct timespec until;
+    if (pthread_create(&thread, NULL, destroy_handle, rk) != 0)
+        return;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_MAX_S;
+    if (pthread_timedjoin_np(thread, NULL, &until) != 0)
+        pthread_detach(thread);
 }
 
 void consumer_free(struct consumer *consumer)
@@ -487,9 +518,11 @@ void consumer_free(struct consumer *consumer)
     if (consumer->rk) {
         batch_drop(consumer);
         rd_kafka_assign(consumer->rk, NULL); /* closing would wait for it while positions are unknown */
-        rd_kafka_consumer_close(consumer->rk);
-        rd_kafka_destroy(consumer->rk);
+        if (consumer->grouped)
+            rd_kafka_consumer_close(consumer->rk);
+        consumer_destroy_handle(consumer->rk);
     }
+    publish_close(consumer);
     batch_release(&consumer->batch);
     pg_free(consumer->pg);
     outbox_free(consumer->outbox);

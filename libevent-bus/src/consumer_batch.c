@@ -50,6 +50,7 @@ static void clear(struct consumer *consumer)
     batch->unverified = batch->commit_unknown = batch->isolating = false;
     batch->conflicts = 0;
     error_clear(&batch->passing);
+    consumer->encoded = false;
 }
 
 void batch_drop(struct consumer *consumer)
@@ -98,7 +99,7 @@ static size_t parse(struct consumer *consumer)
         error_clear(&delivery->verdict);
         bool well_formed = event_parse(item->message, topic, &delivery->event, &delivery->verdict);
         const struct error *reason = well_formed ? &item->dead : &delivery->verdict;
-        if (consumer->pg)
+        if (consumer->grouped)
             begin_trace(&item->trace, &delivery->event);
         if (parked_waits(consumer, i, &delivery->event, &delivery->verdict))
             continue;
@@ -184,6 +185,27 @@ static bool handle_in_transaction(struct consumer *consumer, struct error *e)
     return true;
 }
 
+/* Into Kafka. What is encoded already is sent again as it is. */
+static bool handle_and_publish(struct consumer *consumer, struct error *e)
+{
+    if (!consumer->encoded) {
+        outbox_clear(consumer->outbox);
+        if (!handle(consumer, e))
+            return false;
+        consumer->encoded = true;
+        consumer->encoded_us = now_us();
+    }
+    crash_point("consumer.handled");
+    return publish_batch(consumer, e);
+}
+
+static bool attempt(struct consumer *consumer, struct error *e)
+{
+    return consumer->pg         ? handle_in_transaction(consumer, e)
+           : consumer->producer ? handle_and_publish(consumer, e)
+                                : handle(consumer, e);
+}
+
 /* ---- What became of it ---- */
 
 static void succeeded(struct consumer *consumer, size_t *ret_count)
@@ -198,6 +220,7 @@ static void succeeded(struct consumer *consumer, size_t *ret_count)
     batch->unverified = batch->commit_unknown = false;
     batch->conflicts = 0;
     error_clear(&batch->passing);
+    consumer->encoded = false;
     atomic_fetch_add(&consumer->events, batch->attempt);
     atomic_fetch_add(&consumer->batches, 1);
     atomic_fetch_add(&consumer->dead_letters, batch->dead_letters);
@@ -265,8 +288,10 @@ static bool failed(struct consumer *consumer, struct error *e)
     if (again)
         return true;
     atomic_fetch_add(&consumer->retries, 1);
-    if (blames_event(batch, e))
+    if (blames_event(batch, e)) {
+        consumer->encoded = false;
         return find_culprit(consumer, e);
+    }
     e->kind = ERROR_TRANSIENT;
     if (!consumer->pg)
         return false;
@@ -341,7 +366,7 @@ bool batch_attempt(struct consumer *consumer, size_t *ret_count, struct error *e
     if (batch->attempt < batch->count - batch->done)
         consumer_hold(consumer); /* the rest is kept: nothing may come to it */
     touch_partitions(consumer);
-    if (!(consumer->pg ? handle_in_transaction(consumer, e) : handle(consumer, e)))
+    if (!attempt(consumer, e))
         return failed(consumer, e);
     succeeded(consumer, ret_count);
     return true;

@@ -1,8 +1,7 @@
 /* consumer_discover.c -- a plain consumer's partitions: all of its topics, found by asking and asked for again.
  *
  * It belongs to no group, so nobody tells it of its partitions. A topic that is not there is waited for, however long;
- * one that goes away keeps its partitions, and Kafka's errors tell of it. (librdkafka 2.0 does not end in
- * rd_kafka_destroy() after a topic it read was deleted: after that the process has to be killed.) */
+ * one that goes away keeps its partitions, and Kafka's errors tell of it. */
 #include "consumer_private.h"
 
 #include <assert.h>

@@ -228,7 +228,8 @@ static bool load_rows(struct consumer *consumer, struct error *e)
     return pg_query(consumer->pg, &sql_event_bus_positions_insert, NULL, e) && read_rows(consumer, cluster, e);
 }
 
-static bool load_memory(struct consumer *consumer, struct error *e)
+/* Where nothing is stored (yet), from the log's ends. */
+static bool load_ends(struct consumer *consumer, struct error *e)
 {
     struct columns missing = collect(consumer, is_unknown);
     if (!ask_first(consumer, &missing, e))
@@ -253,7 +254,9 @@ static rd_kafka_topic_partition_list_t *first_list(struct consumer *consumer)
 
 bool position_load(struct consumer *consumer, struct error *e)
 {
-    bool loaded = consumer->pg ? load_rows(consumer, e) : load_memory(consumer, e);
+    bool loaded = consumer->pg         ? load_rows(consumer, e)
+                  : consumer->producer ? publish_positions(consumer, e) && load_ends(consumer, e)
+                                       : load_ends(consumer, e);
     if (!loaded)
         return false;
     rd_kafka_topic_partition_list_t *list = first_list(consumer);

@@ -1,8 +1,8 @@
 /* consumer_private.h -- the consumer's rooms: consumer.c (life cycle, group, fetching), consumer_discover.c (a plain
  * consumer's partitions), consumer_position.c (where each partition stands), consumer_batch.c (one batch in one
  * transaction, and what to do when it fails), consumer_delay.c (a partition that fails waits by itself),
- * consumer_parked.c (events behind a dead letter), dead_letter.c. All run on the thread that calls consumer_poll();
- * only the atomics and what is under a lock are touched by others. */
+ * consumer_parked.c (events behind a dead letter), consumer_publish.c (into Kafka), dead_letter.c. All run on the
+ * thread that calls consumer_poll(); only the atomics and what is under a lock are touched by others. */
 #pragma once
 
 #include <event_bus/consumer.h>
@@ -83,7 +83,11 @@ struct consumer {
     char (*topic_names)[KAFKA_TOPIC_MAX]; /* with the prefix */
     size_t batch_max;
     rd_kafka_t *rk;
-    struct pg *pg; /* NULL: plain */
+    bool grouped; /* not plain: into Postgres (pg) or into Kafka (producer) */
+    struct pg *pg;
+    rd_kafka_t *producer;
+    bool encoded; /* into Kafka: the outbox holds what the attempt in hand publishes, since encoded_us */
+    int64_t encoded_us;
     struct outbox *outbox;
     struct arena *arena; /* lives for one poll */
     enum consumer_state state;
@@ -118,6 +122,7 @@ void consumer_say(struct consumer *consumer, const char *fmt, ...) PRINTF(2, 3);
 void consumer_hold(struct consumer *consumer);    /* READING → HOLDING */
 void consumer_release(struct consumer *consumer); /* HOLDING → READING */
 int64_t consumer_backoff_us(uint32_t attempt);
+void consumer_destroy_handle(rd_kafka_t *rk); /* within 5 s */
 
 /* ---- consumer_discover.c ---- */
 /* Plain: looks for topics and partitions when it is time to. New ones: → POSITIONING. No batch may be held. */
@@ -163,6 +168,15 @@ void delay_succeeded(struct consumer *consumer); /* the attempt in hand was comm
 void delay_reset(struct consumer *consumer, struct partition *partition);
 MUST_CHECK bool delay_resume(struct consumer *consumer, struct error *e); /* partitions whose time has come */
 void delay_pause_again(struct consumer *consumer);                        /* after an assign call, which resumes all */
+
+/* ---- consumer_publish.c ---- */
+/* Fences whoever has the same transactional id: what that one had not committed is aborted when this returns. */
+MUST_CHECK bool publish_open(struct consumer *consumer, struct error *e);
+void publish_close(struct consumer *consumer);
+/* Commits the outbox and the offsets of the attempt in hand, or aborts. Errors: TRANSIENT: to be tried again as it is;
+ * INVALID: an event cannot be published; FATAL: fenced. */
+MUST_CHECK bool publish_batch(struct consumer *consumer, struct error *e);
+MUST_CHECK bool publish_positions(struct consumer *consumer, struct error *e);
 
 /* ---- consumer_parked.c ---- */
 void parked_free(struct parked_rows *parking);

@@ -5,9 +5,8 @@
  * 4,200-4,600 a second on 8 or 32 connections, where without it they share their fsyncs and reach 10,700-13,000. The
  * relay polls, or reads the write-ahead log. */
 #include "event_bus_sql.h"
+#include "outbox_private.h"
 #include "text.h"
-
-#include <event_bus/outbox.h>
 
 #include <assert.h>
 
@@ -17,6 +16,7 @@ struct outbox {
     struct arena *arena; /* what the columns point to */
     size_t count, capacity;
     const char **topics, **types, **traceparents, **headers;
+    const char *const **header_lists; /* the same as headers, as they came */
     struct bytes *keys, *payloads;
 };
 
@@ -35,6 +35,7 @@ void outbox_free(struct outbox *outbox)
     xfree(outbox->types);
     xfree(outbox->traceparents);
     xfree(outbox->headers);
+    xfree(outbox->header_lists);
     xfree(outbox->keys);
     xfree(outbox->payloads);
     arena_free(outbox->arena);
@@ -59,6 +60,7 @@ static void grow(struct outbox *outbox)
     outbox->types = xrealloc(outbox->types, capacity * sizeof *outbox->types);
     outbox->traceparents = xrealloc(outbox->traceparents, capacity * sizeof *outbox->traceparents);
     outbox->headers = xrealloc(outbox->headers, capacity * sizeof *outbox->headers);
+    outbox->header_lists = xrealloc(outbox->header_lists, capacity * sizeof *outbox->header_lists);
     outbox->keys = xrealloc(outbox->keys, capacity * sizeof *outbox->keys);
     outbox->payloads = xrealloc(outbox->payloads, capacity * sizeof *outbox->payloads);
     outbox->capacity = capacity;
@@ -120,6 +122,20 @@ static const char *headers_literal(struct arena *arena, const char *const *heade
     return literal;
 }
 
+static const char *const *headers_copy(struct arena *arena, const char *const *headers)
+{
+    size_t count = 0;
+    while (headers && headers[count])
+        count++;
+    if (count == 0)
+        return NULL;
+    const char **copy = arena_alloc(arena, (count + 1) * sizeof *copy);
+    for (size_t i = 0; i < count; i++)
+        copy[i] = copy_text(arena, headers[i]);
+    copy[count] = NULL;
+    return copy;
+}
+
 /* One more event; its payload is the caller's to give. */
 static size_t add(struct outbox *outbox, const char *topic, struct bytes key, const char *type, const char *traceparent)
 {
@@ -132,6 +148,7 @@ static size_t add(struct outbox *outbox, const char *topic, struct bytes key, co
     outbox->types[i] = copy_text(outbox->arena, type);
     outbox->traceparents[i] = copy_traceparent(outbox->arena, traceparent);
     outbox->headers[i] = NULL;
+    outbox->header_lists[i] = NULL;
     return i;
 }
 
@@ -153,6 +170,20 @@ void outbox_add_raw(struct outbox *outbox, const char *topic, struct bytes key, 
     /* A message without a single field set is empty, not absent. */
     outbox->payloads[i] = copy_bytes(outbox->arena, payload.data ? payload : (struct bytes){ "", 0 });
     outbox->headers[i] = headers_literal(outbox->arena, headers);
+    outbox->header_lists[i] = headers_copy(outbox->arena, headers);
+}
+
+struct outbox_row outbox_at(const struct outbox *outbox, size_t i)
+{
+    assert(i < outbox->count);
+    return (struct outbox_row){
+        .topic = outbox->topics[i],
+        .type = outbox->types[i],
+        .traceparent = outbox->traceparents[i] ? outbox->traceparents[i] : "",
+        .key = outbox->keys[i],
+        .payload = outbox->payloads[i],
+        .headers = outbox->header_lists[i],
+    };
 }
 
 bool outbox_write(struct outbox *outbox, struct pg *pg, struct error *e)

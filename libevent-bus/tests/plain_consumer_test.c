@@ -250,3 +250,22 @@ Test(plain_consumer, where_to_start_is_not_to_be_chosen_by_a_consumer_into_postg
     cr_expect_not(consumer_open(&f.options, &consumer, &e));
     cr_expect_str_eq(e.field, "from_end");
 }
+
+Test(plain_consumer, closing_ends_even_after_a_topic_was_deleted)
+{
+    static struct seen seen;
+    fixture_open(&f, 2);
+    fixture_produce(&f, 0, 10);
+    open_plain(&seen, (struct consumer_options){ 0 });
+    read_all(&seen, 10, FOUND_MS);
+    fixture_delete_topic(&f, f.topic);
+    for (int64_t start_us = monotonic_us(); monotonic_us() - start_us < 3000000;) {
+        struct error e = { 0 };
+        size_t count;
+        (void)!consumer_poll(seen.consumer, 100, &count, &e);
+    }
+    int64_t start_us = monotonic_us();
+    consumer_free(seen.consumer);
+    cr_expect(monotonic_us() - start_us < 10000000);
+    fixture_create_topic(&f, f.topic, 2); /* for the fixture to delete */
+}

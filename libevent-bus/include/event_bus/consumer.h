@@ -1,4 +1,4 @@
-/* consumer.h -- batches of events, from Kafka into Postgres exactly once, or plain.
+/* consumer.h -- batches of events, from Kafka into Postgres or back into Kafka exactly once, or plain.
  *
  * Into Postgres: the position (next offset) of each partition is a row of consumer_positions in the handler's own
  * database and moves in the same transaction as the effects, by a compare-and-set: whoever lost the partition cannot
@@ -7,7 +7,15 @@
  * that came without a traceparent begins a trace here: its handler sees a fresh one, so that what it causes can be
  * joined to it.
  *
- * Plain (pg NULL): every consumer reads all partitions of its topics by itself, whatever its group is called, and keeps
+ * Into Kafka (transactional_id): what the handler puts into its outbox is published by the consumer itself, in one
+ * Kafka transaction with the offsets of the inputs. Readers that see only committed records see each effect once. An
+ * aborted transaction is sent again byte by byte without asking the handler. A member that has lost its partitions is
+ * found out by its group's generation and drops its batch; one whose transactional id another one has taken is fenced:
+ * FATAL. The ids of what is published tell the input: `<group>-<topic>-<partition>-<offset of the batch>-<n>`. Kafka
+ * forgets the offsets of a group that was empty for offsets.retention.minutes (a week): what has to survive longer goes
+ * into Postgres.
+ *
+ * Plain (neither): every consumer reads all partitions of its topics by itself, whatever its group is called, and keeps
  * its position in memory only; so two processes each see everything, and a new one waits for no other. Topics and
  * partitions that appear while it runs are found within 10 s (1 s for a topic that was missing) and read from their
  * beginning.
@@ -40,11 +48,12 @@ struct delivery {
     struct error verdict;
 };
 
-/* Handles `count` deliveries, in order per partition, inside an open transaction on pg (pg and outbox are NULL in a
- * plain consumer). true: the consumer writes outbox, positions and commits. false: all is rolled back; TRANSIENT is
- * retried as it is, FATAL ends consumer_run(), CONFLICT (a lost race) is retried a few times; that and all others are
- * retried in halves until the culprit stands alone, which is dead-lettered. The handler may be called again with the
- * same deliveries: state outside the transaction must not be touched before `committed` is called. */
+/* Handles `count` deliveries, in order per partition, inside an open transaction on pg (pg is NULL into Kafka; pg
+ * and outbox are in a plain consumer). true: the consumer writes outbox, positions and commits. false: all is rolled
+ * back; TRANSIENT is retried as it is, FATAL ends consumer_run(), CONFLICT (a lost race) is retried a few times; that
+ * and all others are retried in halves until the culprit stands alone, which is dead-lettered. The handler may be
+ * called again with the same deliveries: state outside the transaction must not be touched before `committed` is
+ * called. */
 typedef bool (*consumer_handler)(
     struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e);
 
@@ -55,8 +64,10 @@ struct consumer_options {
     consumer_handler handle;
     void (*committed)(void *context); /* optional: the batch last handled is durable */
     void *context;
-    const struct pg_options *pg; /* NULL: plain consumer: no group, no transaction; position only in memory */
-    bool from_end;               /* plain consumer: start at the end instead of the beginning */
+    const struct pg_options *pg;  /* NULL: into Kafka, or plain: no group, no transaction; position only in memory */
+    const char *transactional_id; /* into Kafka: bare; of this member alone and the same at each start */
+    const char *source;           /* into Kafka: ce_source of what is published */
+    bool from_end;                /* plain consumer: start at the end instead of the beginning */
     /* Plain consumer: start this far before the end of each partition; 0: see from_end. Counted in offsets, of which
      * transaction markers take some and compaction leaves gaps: at most so many events. */
     uint32_t tail;
