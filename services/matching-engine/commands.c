@@ -265,34 +265,44 @@ static bool apply_market(
     return judged(engine_configure(engine, &config, &market), e);
 }
 
-bool commands_apply(struct engine *engine, struct arena *scratch, const struct event *event, struct error *e)
+/* The most frequent first. */
+static const struct {
+    const ProtobufCMessageDescriptor *descriptor;
+    bool (*apply)(struct engine *, const struct event *, const ProtobufCMessage *, struct error *);
+} commands[] = {
+    { &penstock__orders__v1__order_accepted__descriptor, apply_order },
+    { &penstock__orders__v1__cancel_accepted__descriptor, apply_cancel },
+    { &penstock__orders__v1__amend_accepted__descriptor, apply_amend },
+    { &penstock__orders__v1__mass_quote_accepted__descriptor, apply_mass_quote },
+    { &penstock__orders__v1__cancel_all_accepted__descriptor, apply_cancel_all },
+    { &penstock__orders__v1__time_ticked__descriptor, apply_tick },
+    { &penstock__orders__v1__kill_switch_set__descriptor, apply_kill_switch },
+    { &penstock__markets__v1__reference_price_set__descriptor, apply_reference },
+    { &penstock__markets__v1__market_configured__descriptor, apply_market },
+};
+
+bool commands_decode(struct arena *arena, const struct event *event, struct command *ret_command, struct error *e)
 {
-    static const struct {
-        const ProtobufCMessageDescriptor *descriptor;
-        bool (*apply)(struct engine *, const struct event *, const ProtobufCMessage *, struct error *);
-    } commands[] = {
-        { &penstock__orders__v1__order_accepted__descriptor, apply_order },
-        { &penstock__orders__v1__cancel_accepted__descriptor, apply_cancel },
-        { &penstock__orders__v1__amend_accepted__descriptor, apply_amend },
-        { &penstock__orders__v1__mass_quote_accepted__descriptor, apply_mass_quote },
-        { &penstock__orders__v1__cancel_all_accepted__descriptor, apply_cancel_all },
-        { &penstock__orders__v1__time_ticked__descriptor, apply_tick },
-        { &penstock__orders__v1__kill_switch_set__descriptor, apply_kill_switch },
-        { &penstock__markets__v1__reference_price_set__descriptor, apply_reference },
-        { &penstock__markets__v1__market_configured__descriptor, apply_market },
-    };
-
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        ProtobufCMessage *message;
-
         if (strcmp(event->type, commands[i].descriptor->name) != 0)
             continue;
-
-        bool applied = event_decode_in(scratch, event, commands[i].descriptor, &message, e) &&
-                       commands[i].apply(engine, event, message, e);
-
-        arena_clear(scratch);
-        return applied;
+        ret_command->event = event;
+        ret_command->kind = i;
+        return event_decode_in(arena, event, commands[i].descriptor, &ret_command->message, e);
     }
     return error_field(e, ERROR_INVALID, "", "ce_type", "%.64s is no command of the engine", event->type);
+}
+
+bool commands_do(struct engine *engine, const struct command *command, struct error *e)
+{
+    return commands[command->kind].apply(engine, command->event, command->message, e);
+}
+
+bool commands_apply(struct engine *engine, struct arena *scratch, const struct event *event, struct error *e)
+{
+    struct command command;
+    bool applied = commands_decode(scratch, event, &command, e) && commands_do(engine, &command, e);
+
+    arena_clear(scratch);
+    return applied;
 }

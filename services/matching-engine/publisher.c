@@ -55,7 +55,7 @@ static bool make_handle(
     } settings[] = {
         { "transactional.id", transactional_id },
         { "partitioner", "murmur2_random" },
-        { "linger.ms", "1" },
+        { "linger.ms", "50" }, /* large batches; the commit flushes and waits for nobody */
         { "compression.type", "lz4" },
         { "transaction.timeout.ms", "60000" },
     };
@@ -194,8 +194,9 @@ static enum reaction send_offset(
 }
 
 static enum reaction attempt(struct publisher *publisher, rd_kafka_t *consumer, const struct outputs *outputs,
-    int64_t next_offset, const atomic_bool *stop, struct error *e)
+    int64_t next_offset, const atomic_bool *stop, struct publisher_times *ret_times, struct error *e)
 {
+    int64_t began_us = monotonic_us(), produced_us;
     enum reaction reaction = react(rd_kafka_begin_transaction(publisher->rk), "begin transaction", e);
 
     if (reaction != DONE)
@@ -203,6 +204,7 @@ static enum reaction attempt(struct publisher *publisher, rd_kafka_t *consumer, 
     reaction = produce_all(publisher, outputs, e);
     if (reaction != DONE)
         return reaction;
+    produced_us = monotonic_us();
     crash_point("engine.produced");
     reaction = send_offset(publisher, consumer, next_offset, stop, e);
     if (reaction != DONE)
@@ -214,6 +216,7 @@ static enum reaction attempt(struct publisher *publisher, rd_kafka_t *consumer, 
     while (goes_on(reaction, stop));
     if (reaction == DONE)
         crash_point("engine.committed");
+    *ret_times = (struct publisher_times){ produced_us - began_us, monotonic_us() - produced_us };
     return reaction;
 }
 
@@ -228,12 +231,12 @@ static bool abort_transaction(struct publisher *publisher, const atomic_bool *st
 }
 
 bool publisher_commit(struct publisher *publisher, rd_kafka_t *consumer, const struct outputs *outputs,
-    int64_t next_offset, const atomic_bool *stop, struct error *e)
+    int64_t next_offset, const atomic_bool *stop, struct publisher_times *ret_times, struct error *e)
 {
     useconds_t backoff_ms = BACKOFF_MIN_MS;
 
     for (;;) {
-        switch (attempt(publisher, consumer, outputs, next_offset, stop, e)) {
+        switch (attempt(publisher, consumer, outputs, next_offset, stop, ret_times, e)) {
         case DONE:
             return true;
         case ABORT:

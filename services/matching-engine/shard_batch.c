@@ -13,6 +13,7 @@ enum {
     COMMITTED_TIMEOUT_MS = 5000,
     COMMITTED_TRIES = 12,
     NOTHING_COMMITTED = 0,
+    SAMPLE = 16,
 };
 
 /* ---- Metrics: made once, shared by all shards of the process. ---- */
@@ -155,19 +156,57 @@ static bool handle_queue_error(const struct shard *shard, const rd_kafka_message
     return true;
 }
 
+/* Where the time goes. One command in SAMPLE is timed and stands for all of them: a clock costs as much as a match. */
+static int64_t tell_time(const struct shard *shard)
+{
+    struct timespec now;
+
+    if (shard->applied % SAMPLE != 0)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void note_time(struct shard *shard, enum shard_stage stage, int64_t begin_ns, int64_t end_ns)
+{
+    shard->stages_ns[stage] += (uint64_t)(end_ns - begin_ns) * SAMPLE;
+}
+
+static bool do_command(struct shard *shard, const struct event *event, struct error *e)
+{
+    struct command command;
+    int64_t begin_ns = tell_time(shard), decoded_ns, matched_ns;
+    bool fine = commands_decode(shard->scratch, event, &command, e);
+
+    decoded_ns = tell_time(shard);
+    fine = fine && commands_do(shard->engine, &command, e);
+    matched_ns = tell_time(shard);
+    engine_flush(shard->engine);
+    note_time(shard, STAGE_DECODE, begin_ns, decoded_ns);
+    note_time(shard, STAGE_MATCH, decoded_ns, matched_ns);
+    note_time(shard, STAGE_ENCODE, matched_ns, tell_time(shard));
+    arena_clear(shard->scratch);
+    return fine;
+}
+
 static void apply(struct shard *shard, const rd_kafka_message_t *message)
 {
     struct event event;
     struct error refused = { 0 };
+    int64_t begin_ns;
 
     shard->next_offset = message->offset + 1;
+    shard->applied++;
     outputs_set_muted(shard->outputs, message->offset < shard->committed_offset);
-    if (event_parse(message, shard->options.topic, &event, &refused)) {
+    begin_ns = tell_time(shard);
+
+    bool parsed = event_parse(message, shard->options.topic, &event, &refused);
+
+    note_time(shard, STAGE_DECODE, begin_ns, tell_time(shard));
+    if (parsed) {
         outputs_begin_command(shard->outputs, event.traceparent);
-        if (commands_apply(shard->engine, shard->scratch, &event, &refused)) {
-            engine_flush(shard->engine);
+        if (do_command(shard, &event, &refused))
             return;
-        }
     }
     outputs_dead_letter(shard->outputs, message, shard->options.topic, &refused);
     if (message->offset >= shard->committed_offset)
@@ -202,15 +241,31 @@ bool shard_apply(struct shard *shard, int64_t end_offset, size_t *ret_live, stru
     return true;
 }
 
+static void show_stages(struct shard *shard)
+{
+    static const char *const labels[STAGES] = { "stage=\"decode\"", "stage=\"match\"", "stage=\"encode\"",
+        "stage=\"produce\"", "stage=\"commit\"" };
+
+    for (size_t i = 0; i < STAGES; i++) {
+        metric_add(
+            metric_counter("engine_stage_nanoseconds_total", labels[i], "Where the shards' threads spend their time"),
+            shard->stages_ns[i]);
+        shard->stages_ns[i] = 0;
+    }
+}
+
 static bool commit(struct shard *shard, struct error *e)
 {
     struct outputs_stats before, after;
-    int64_t began_us = monotonic_us();
+    struct publisher_times times;
     size_t events = outputs_count(shard->outputs);
 
     if (!publisher_commit(
-            shard->publisher, shard->options.consumer, shard->outputs, shard->next_offset, &shard->leave, e))
+            shard->publisher, shard->options.consumer, shard->outputs, shard->next_offset, &shard->leave, &times, e))
         return false;
+    shard->stages_ns[STAGE_PRODUCE] += (uint64_t)times.produce_us * 1000;
+    shard->stages_ns[STAGE_COMMIT] += (uint64_t)times.commit_us * 1000;
+    show_stages(shard);
     shard->committed_offset = shard->next_offset;
     outputs_get_stats(shard->outputs, &after);
     before = shard->counted;
@@ -220,7 +275,7 @@ static bool commit(struct shard *shard, struct error *e)
     count("engine_fills_total", "Executions", after.fills - before.fills);
     count("engine_dead_letters_total", "Commands refused as malformed", after.dead_letters - before.dead_letters);
     metric_observe(metric_histogram("engine_commit_seconds", "", "One Kafka transaction, from begin to committed"),
-        (double)(monotonic_us() - began_us) / 1e6);
+        (double)(times.produce_us + times.commit_us) / 1e6);
     gauge(shard, "engine_resting_orders", "Orders in the books", engine_orders_count(shard->engine));
     gauge(shard, "engine_next_offset", "Committed offset of the command log", (double)shard->committed_offset);
     return true;

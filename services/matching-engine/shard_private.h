@@ -19,7 +19,8 @@ struct question {
     bool taken, answered, result;
 };
 
-/* Where an owner's time goes; nanoseconds of one in SHARD_SAMPLE commands for the first three. */
+/* Where an owner's time goes. Decode: headers and value; encode: the events; produce: handing them to librdkafka;
+ * commit: waiting for Kafka. */
 enum shard_stage { STAGE_DECODE, STAGE_MATCH, STAGE_ENCODE, STAGE_PRODUCE, STAGE_COMMIT, STAGES };
 
 struct shard {
@@ -52,8 +53,9 @@ struct shard {
     int64_t committed_offset;    /* what is before it was published by us or others */
     bool warm;
     uint64_t commands_since_snapshot;
-    struct snapshot_child *snapshot; /* under way, or NULL */
-    struct outputs_stats counted;    /* in the metrics already */
+    struct snapshot_child *snapshot;     /* under way, or NULL */
+    struct outputs_stats counted;        /* in the metrics already */
+    uint64_t applied, stages_ns[STAGES]; /* the latter since the last commit */
     rd_kafka_message_t *messages[SHARD_BATCH_MAX];
     size_t messages_count, messages_done;
 };

@@ -191,6 +191,7 @@ static bool make_handle(struct standby *standby, const struct kafka_options *kaf
         { "enable.auto.offset.store", "false" },
         { "auto.offset.reset", "error" },
         { "fetch.wait.max.ms", "100" },
+        { "queued.max.messages.kbytes", "65536" }, /* as the owner's */
         { "fetch.error.backoff.ms", "50" },
     };
     char why[sizeof e->message];
