@@ -9,7 +9,9 @@
 #include "trades_v1.pb-c.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +188,36 @@ static bool ladder_set(struct ladder *ladder, bool best_high, struct level level
     return true;
 }
 
+/* CRC-32 (IEEE), four bits at a time: a book change has some hundred bytes. */
+static uint32_t crc32_add(uint32_t crc, const char *text, size_t len)
+{
+    static const uint32_t table[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278,
+        0xbdbdf21c };
+    for (size_t i = 0; i < len; i++) {
+        crc ^= (unsigned char)text[i];
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    return crc;
+}
+
+/* As BookChanged.checksum describes it: the best levels of bids, then asks, from the touch outwards. */
+static uint32_t checksum_of(const struct market *market)
+{
+    enum { LEVELS = 10 };
+    const struct ladder *sides[] = { &market->bids, &market->asks };
+    uint32_t crc = UINT32_MAX;
+    char text[64];
+    for (size_t side = 0; side < ARRAY_LEN(sides); side++)
+        for (size_t i = 0; i < LEVELS && i < sides[side]->count; i++) {
+            const struct level *level = &sides[side]->levels[sides[side]->count - 1 - i];
+            int len = snprintf(text, sizeof text, "%" PRId64 ":%" PRId64 "|", level->price_ticks, level->quantity_lots);
+            crc = crc32_add(crc, text, (size_t)len);
+        }
+    return ~crc;
+}
+
 static bool apply_book(struct market_view *view, const Penstock__MarketData__V1__BookChanged *m, struct error *e)
 {
     struct market *market = find_or_add(view, m->symbol, e);
@@ -214,6 +246,10 @@ static bool apply_book(struct market_view *view, const Penstock__MarketData__V1_
     }
     market->book_seq = m->book_seq;
     market->seq = m->seq;
+    if (m->checksum != 0 && m->checksum != checksum_of(market)) {
+        market->current = false; /* it is fetched anew */
+        return error_field(e, ERROR_INVALID, "", "checksum", "the book of %s is not the engine's", market->symbol);
+    }
     return true;
 }
 
@@ -369,7 +405,7 @@ json_t *market_view_trades(struct market_view *view, const char *symbol, size_t 
 
 static const char *status_name(int status)
 {
-    static const char *const names[] = { "unspecified", "open", "halted", "cancel_only" };
+    static const char *const names[] = { "unspecified", "open", "halted", "cancel_only", "auction" };
     return status >= 0 && (size_t)status < ARRAY_LEN(names) ? names[status] : "unspecified";
 }
 

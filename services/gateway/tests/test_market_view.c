@@ -37,7 +37,8 @@ static struct market_view *view_with_market(void)
     return view;
 }
 
-static bool change(struct market_view *view, uint64_t book_seq, int side, int64_t price, int64_t lots)
+static bool change_checked(
+    struct market_view *view, uint64_t book_seq, int side, int64_t price, int64_t lots, uint32_t checksum)
 {
     struct error e;
     Penstock__MarketData__V1__LevelChange level = PENSTOCK__MARKET_DATA__V1__LEVEL_CHANGE__INIT;
@@ -50,7 +51,13 @@ static bool change(struct market_view *view, uint64_t book_seq, int side, int64_
     m.book_seq = book_seq;
     m.n_changes = 1;
     m.changes = (Penstock__MarketData__V1__LevelChange *[]){ &level };
+    m.checksum = checksum;
     return apply(view, &m.base, &e);
+}
+
+static bool change(struct market_view *view, uint64_t book_seq, int side, int64_t price, int64_t lots)
+{
+    return change_checked(view, book_seq, side, price, lots, 0);
 }
 
 static const char *price_at(const json_t *book, const char *side, size_t index)
@@ -142,4 +149,22 @@ Test(market_view, trades_come_newest_first_and_the_ring_forgets_the_oldest)
     cr_assert_str_eq(json_string_value(json_object_get(json_array_get(trades, 999), "trade_id")), "6");
     cr_assert_str_eq(json_string_value(json_object_get(json_array_get(trades, 0), "taker_side")), "sell");
     json_decref(trades);
+}
+
+/* The figures are zlib's. */
+Test(market_view, a_book_is_held_against_the_checksum_of_its_ten_best_levels)
+{
+    struct error e = { 0 };
+    CLEANUP(market_view_free) struct market_view *view = view_with_market();
+    cr_assert(change_checked(view, 1, BUY, 100, 5, 4254116459u)); /* 100:5| */
+    cr_assert(change_checked(view, 2, BUY, 120, 7, 3206638942u)); /* 120:7|100:5| */
+    for (int i = 0; i < 10; i++)
+        cr_assert(change(view, 3 + (uint64_t)i, BUY, 130 + i, 1));
+    cr_assert(change_checked(view, 13, SELL, 500, 3, 1000857405u)); /* 139:1| … 130:1|500:3| */
+    json_t *book = market_view_book(view, "BTC-USD", 1, &e);
+    cr_assert_not_null(book);
+    json_decref(book);
+    cr_assert_not(change_checked(view, 14, SELL, 501, 3, 77));
+    cr_assert_null(market_view_book(view, "BTC-USD", 1, &e));
+    cr_assert_str_eq(e.problem, "book-not-current");
 }

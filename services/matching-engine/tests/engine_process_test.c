@@ -212,8 +212,8 @@ Test(engine_process, serves_the_committed_book_with_its_sequence)
 
 Test(engine_process, killed_at_any_crash_point_gives_the_outputs_of_an_uninterrupted_run)
 {
-    static const char *const points[] = { "engine.produced:1", "engine.produced:4", "engine.offsets_sent:2",
-        "engine.committed:1", "engine.committed:5", "engine.snapshot_written:1", "engine.snapshot_written:2" };
+    static const char *const points[] = { "engine.produced:4", "engine.offsets_sent:2", "engine.committed:5",
+        "engine.snapshot_written:1" };
 
     for (size_t i = 0; i < ARRAY_LEN(points); i++) {
         struct bench bench;
