@@ -86,8 +86,12 @@ static void *core_open(const struct workload *workload, enum delivery delivery)
         core->reader = reader_new(record_size);
         core->queue = reader_queue(core->reader);
     }
-    core->engine = engine_new(&(struct engine_options){
-        .orders_max = 1 << 20, .markets_max = 1, .buffer_size = BUFFER_SIZE, .drain = drain, .context = core });
+    core->engine = engine_new(&(struct engine_options){ .orders_max = 1 << 20,
+        .markets_max = 1,
+        .huge_pages = true,
+        .buffer_size = BUFFER_SIZE,
+        .drain = drain,
+        .context = core });
     if (!core->engine || engine_configure(core->engine, &config, &market) != ENGINE_OK)
         abort();
     make_commands(core, workload, market);

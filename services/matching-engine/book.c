@@ -74,10 +74,14 @@ static void node_give(struct book_memory *memory, uint32_t node)
 }
 
 /* Zeros, used only where touched. */
-static void *reserve(size_t count, size_t size)
+static void *reserve(size_t count, size_t size, bool huge_pages)
 {
     void *memory = mmap(NULL, count * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (huge_pages)
+        madvise(memory, count * size, MADV_HUGEPAGE); /* advice: refused, it is merely slower */
+    return memory;
 }
 
 static void give_back(void *memory, size_t count, size_t size)
@@ -94,7 +98,7 @@ static uint32_t power_of_two_from(uint64_t count)
     return size;
 }
 
-struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books)
+struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books, bool huge_pages)
 {
     assert(orders_max >= 1 && orders_max <= ORDERS_LIMIT);
     assert(pages_max >= 1 && pages_max < 1u << (32 - BOOK_PAGE_BITS));
@@ -107,15 +111,15 @@ struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uin
     memory->nodes_max = BOOK_HEIGHT_MAX * pages_max + 2 * books;
     memory->direct_mask = power_of_two_from((uint64_t)DIRECT_PER_ORDER * orders_max) - 1;
     memory->overflow_mask = power_of_two_from(2ull * orders_max) - 1;
-    memory->orders = reserve((size_t)orders_max + 1, sizeof *memory->orders);
-    memory->more = reserve((size_t)orders_max + 1, sizeof *memory->more);
-    memory->levels = reserve(((size_t)pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels);
-    memory->pages = reserve((size_t)pages_max + 1, sizeof *memory->pages);
-    memory->nodes = reserve((size_t)memory->nodes_max + 1, sizeof *memory->nodes);
-    memory->direct = reserve((size_t)memory->direct_mask + 1, sizeof *memory->direct);
-    memory->overflow = reserve((size_t)memory->overflow_mask + 1, sizeof *memory->overflow);
-    memory->tags = reserve((size_t)orders_max + 1, sizeof *memory->tags);
-    memory->found = reserve((size_t)orders_max + 1, sizeof *memory->found);
+    memory->orders = reserve((size_t)orders_max + 1, sizeof *memory->orders, huge_pages);
+    memory->more = reserve((size_t)orders_max + 1, sizeof *memory->more, false);
+    memory->levels = reserve(((size_t)pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels, huge_pages);
+    memory->pages = reserve((size_t)pages_max + 1, sizeof *memory->pages, huge_pages);
+    memory->nodes = reserve((size_t)memory->nodes_max + 1, sizeof *memory->nodes, false);
+    memory->direct = reserve((size_t)memory->direct_mask + 1, sizeof *memory->direct, huge_pages);
+    memory->overflow = reserve((size_t)memory->overflow_mask + 1, sizeof *memory->overflow, false);
+    memory->tags = reserve((size_t)orders_max + 1, sizeof *memory->tags, huge_pages);
+    memory->found = reserve((size_t)orders_max + 1, sizeof *memory->found, false);
     if (!memory->orders || !memory->more || !memory->levels || !memory->pages || !memory->nodes || !memory->direct ||
         !memory->overflow || !memory->tags || !memory->found)
         return NULL;
@@ -469,8 +473,17 @@ uint32_t book_add(struct book_memory *memory, struct book *book, const struct bo
         level_open(memory, side, index, level_slot, order->price_ticks);
     level->total_lots += order->remaining_lots;
     uint32_t slot = order_take(memory);
-    memory->orders[slot] = *order;
-    memory->orders[slot].level = level_slot;
+    struct book_order *resting = &memory->orders[slot];
+    /* One by one: a wide copy of what the caller has just stored in pieces would wait for memory. */
+    resting->order_id = order->order_id;
+    resting->user_id = order->user_id;
+    resting->price_ticks = order->price_ticks;
+    resting->remaining_lots = order->remaining_lots;
+    resting->filled_lots = order->filled_lots;
+    resting->level = level_slot;
+    resting->market = order->market;
+    resting->side = order->side;
+    resting->flags = order->flags;
     link_last(memory, level, slot);
     index_insert(memory, order->order_id, slot);
     memory->tags[slot] = tag_of(order->user_id, order->market);

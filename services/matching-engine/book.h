@@ -116,7 +116,7 @@ struct book {
 
 /* orders_max 1 … 2^30; pages_max bounds how widely prices may be scattered; books: how many will use it. NULL: not
  * enough address space. */
-struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books);
+struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books, bool huge_pages);
 void book_memory_free(struct book_memory *memory); /* NULL is fine */
 DEFINE_CLEANUP(struct book_memory *, book_memory_free)
 

@@ -208,8 +208,8 @@ bool can_fill_whole(const struct engine *engine, const struct market *market, co
 /* Takes executed lots off a resting order: it stays, shows its next part, or leaves. */
 void fill_resting(struct engine *engine, struct market *market, uint32_t slot, int64_t lots);
 /* A resting order's part of a fill of `lots` that are not taken off yet. */
-struct engine_party party_of(const struct engine *engine, const struct market *market, uint32_t slot, int64_t lots,
-    int64_t received_minor, bool is_maker);
+void party_of(const struct engine *engine, const struct market *market, uint32_t slot, int64_t lots,
+    int64_t received_minor, bool is_maker, struct engine_party *ret_party);
 /* Takes lots off a resting order without a trade; it keeps its place. */
 void decrement_resting(struct engine *engine, struct market *market, uint32_t slot, int64_t lots);
 

@@ -1,5 +1,7 @@
 #include "core.h"
 
+#include <string.h>
+
 static bool is_resting_here(const struct engine *engine, const struct market *market, uint32_t slot)
 {
     return slot != BOOK_NONE && engine->memory->orders[slot].market == market->number;
@@ -122,14 +124,14 @@ static void reject_amend(struct engine *engine, struct market *market, uint32_t 
     enum engine_side side = is_users ? side_name(trading_side(order)) : (enum engine_side)amend->side;
     struct engine_amend_rejected *out =
         record_begin(engine, market, ENGINE_RECORD_AMEND_REJECTED, sizeof *out, side, 1);
-    *out = (struct engine_amend_rejected){
-        .record = out->record,
-        .order_id = amend->order_id,
-        .user_id = amend->user_id,
-        .amend_id = amend->amend_id,
-        .released_minor = amend->hold_minor,
-        .problem = (uint8_t)problem,
-    };
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_amend_rejected, status));
+    out->order_id = amend->order_id;
+    out->user_id = amend->user_id;
+    out->amend_id = amend->amend_id;
+    out->released_minor = amend->hold_minor;
+    out->problem = (uint8_t)problem;
+    out->filled_lots = 0;
+    out->remaining_lots = 0;
     if (is_users) {
         out->filled_lots = order->filled_lots;
         out->remaining_lots = order->remaining_lots + hidden_lots(engine->memory, slot);
@@ -143,19 +145,19 @@ static void record_amended(struct engine *engine, struct market *market, const s
 {
     struct engine_amended *out =
         record_begin(engine, market, ENGINE_RECORD_AMENDED, sizeof *out, side_name(after->side), 1);
-    *out = (struct engine_amended){ .record = out->record,
-        .order_id = after->order_id,
-        .user_id = after->user_id,
-        .amend_id = amend->amend_id,
-        .price_ticks = amend->price_ticks,
-        .quantity_lots = amend->quantity_lots,
-        .filled_lots = after->filled_lots,
-        .remaining_lots = after->remaining_lots,
-        .visible_lots = visible_lots,
-        .released_minor = released_minor,
-        .status = (uint8_t)open_status(after->filled_lots),
-        .kept_priority = kept_priority,
-        .in_book = in_book };
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_amended, status));
+    out->order_id = after->order_id;
+    out->user_id = after->user_id;
+    out->amend_id = amend->amend_id;
+    out->price_ticks = amend->price_ticks;
+    out->quantity_lots = amend->quantity_lots;
+    out->filled_lots = after->filled_lots;
+    out->remaining_lots = after->remaining_lots;
+    out->visible_lots = visible_lots;
+    out->released_minor = released_minor;
+    out->status = (uint8_t)open_status(after->filled_lots);
+    out->kept_priority = kept_priority;
+    out->in_book = in_book;
     record_counted(engine, market, 1, in_book);
 }
 
@@ -208,8 +210,8 @@ void amend_order(struct engine *engine, struct market *market, const struct engi
     int64_t released_minor = (int64_t)freed_minor(engine, market, slot, amend);
     struct taker after = taker_of(engine, market, slot);
     int64_t quantity_lots = after.filled_lots + after.remaining_lots;
-    bool keeps_place = order->flags & BOOK_WAITS ||
-                       (amend->price_ticks == order->price_ticks && amend->quantity_lots <= quantity_lots);
+    bool keeps_place =
+        order->flags & BOOK_WAITS || (amend->price_ticks == order->price_ticks && amend->quantity_lots < quantity_lots);
     after.limit_ticks = amend->price_ticks;
     after.remaining_lots = amend->quantity_lots - after.filled_lots;
     if (keeps_place)

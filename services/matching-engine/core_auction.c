@@ -95,8 +95,8 @@ static void fill_pair(
     out->trade_id = ++market->state.trade_id;
     out->price_ticks = price_ticks;
     out->quantity_lots = lots;
-    out->maker = party_of(engine, market, pair->older, lots, younger_buys ? notional_minor : base_minor, true);
-    out->taker = party_of(engine, market, pair->younger, lots, younger_buys ? base_minor : notional_minor, false);
+    party_of(engine, market, pair->older, lots, younger_buys ? notional_minor : base_minor, true, &out->maker);
+    party_of(engine, market, pair->younger, lots, younger_buys ? base_minor : notional_minor, false, &out->taker);
     fill_resting(engine, market, pair->older, lots);
     fill_resting(engine, market, pair->younger, lots);
     record_counted(engine, market, 1, 2);

@@ -1,6 +1,8 @@
 /* Orders that leave without a trade: cancelled one by one, by user, by quote set, by a kill switch. */
 #include "core.h"
 
+#include <string.h>
+
 /* ---- Quote sets: lists through the orders' side table, by hash of user, market and set ---- */
 
 static uint32_t *quote_list(struct engine *engine, uint64_t user_id, uint16_t market, uint16_t quote_set)
@@ -64,16 +66,16 @@ void close_resting(
     int64_t price_ticks = limit_of(engine->memory, slot);
     int64_t remaining_lots = order->remaining_lots + hidden_lots(engine->memory, slot);
     struct engine_closed *out = record_begin(engine, market, ENGINE_RECORD_CLOSED, sizeof *out, side_name(side), 1);
-    *out = (struct engine_closed){ .record = out->record,
-        .order_id = order->order_id,
-        .user_id = order->user_id,
-        .price_ticks = price_ticks,
-        .filled_lots = order->filled_lots,
-        .remaining_lots = remaining_lots,
-        .released_minor = hold_of(&market->state.config, side, price_ticks, remaining_lots),
-        .status = (uint8_t)status,
-        .reason = (uint8_t)reason,
-        .in_book = in_book };
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_closed, status));
+    out->order_id = order->order_id;
+    out->user_id = order->user_id;
+    out->price_ticks = price_ticks;
+    out->filled_lots = order->filled_lots;
+    out->remaining_lots = remaining_lots;
+    out->released_minor = hold_of(&market->state.config, side, price_ticks, remaining_lots);
+    out->status = (uint8_t)status;
+    out->reason = (uint8_t)reason;
+    out->in_book = in_book;
     record_counted(engine, market, 1, in_book);
     leave(engine, market, slot);
     if (in_book)
@@ -84,9 +86,10 @@ static void reject_cancel(
     struct engine *engine, struct market *market, const struct engine_command *command, bool known)
 {
     struct engine_cancel_rejected *out = record_begin(engine, market, ENGINE_RECORD_CANCEL_REJECTED, sizeof *out, 0, 1);
-    *out = (struct engine_cancel_rejected){
-        .record = out->record, .order_id = command->order_id, .user_id = command->user_id, .known = known
-    };
+    memset(&out->known, 0, sizeof *out - offsetof(struct engine_cancel_rejected, known));
+    out->order_id = command->order_id;
+    out->user_id = command->user_id;
+    out->known = known;
 }
 
 void cancel_order(struct engine *engine, struct market *market, const struct engine_command *command)

@@ -1,5 +1,7 @@
 #include "core.h"
 
+#include <string.h>
+
 static bool same_user(const struct taker *taker, const struct book_order *order)
 {
     return order->user_id == taker->user_id;
@@ -52,8 +54,8 @@ static int64_t next_part(const struct book_memory *memory, uint32_t slot, int64_
     return more->hidden_lots < part_lots ? more->hidden_lots : part_lots;
 }
 
-struct engine_party party_of(const struct engine *engine, const struct market *market, uint32_t slot, int64_t lots,
-    int64_t received_minor, bool is_maker)
+void party_of(const struct engine *engine, const struct market *market, uint32_t slot, int64_t lots,
+    int64_t received_minor, bool is_maker, struct engine_party *ret_party)
 {
     const struct book_order *order = &engine->memory->orders[slot];
     const struct engine_market_config *config = &market->state.config;
@@ -70,18 +72,17 @@ struct engine_party party_of(const struct engine *engine, const struct market *m
             shown_lots = next_part(engine->memory, slot, lots);
         hidden -= requeued ? shown_lots : 0;
     }
-    return (struct engine_party){
-        .order_id = order->order_id,
-        .user_id = order->user_id,
-        .filled_lots = order->filled_lots + lots,
-        .remaining_lots = shown_lots + hidden,
-        .fee_minor = fee_of(received_minor, ppm),
-        .limit_ticks = order->price_ticks,
-        .visible_lots = shown_lots,
-        .status = shown_lots == 0 ? ENGINE_FILLED : ENGINE_PARTIALLY_FILLED,
-        .in_book = true,
-        .requeued = requeued,
-    };
+    ret_party->order_id = order->order_id;
+    ret_party->user_id = order->user_id;
+    ret_party->filled_lots = order->filled_lots + lots;
+    ret_party->remaining_lots = shown_lots + hidden;
+    ret_party->fee_minor = fee_of(received_minor, ppm);
+    ret_party->limit_ticks = order->price_ticks;
+    ret_party->visible_lots = shown_lots;
+    memset(&ret_party->status, 0, sizeof *ret_party - offsetof(struct engine_party, status));
+    ret_party->status = shown_lots == 0 ? ENGINE_FILLED : ENGINE_PARTIALLY_FILLED;
+    ret_party->in_book = true;
+    ret_party->requeued = requeued;
 }
 
 void fill_resting(struct engine *engine, struct market *market, uint32_t slot, int64_t lots)
@@ -123,16 +124,16 @@ static void fill(struct engine *engine, struct market *market, struct taker *tak
     out->trade_id = ++market->state.trade_id;
     out->price_ticks = price_ticks;
     out->quantity_lots = lots;
-    out->maker = party_of(engine, market, maker_slot, lots, taker_buys ? notional_minor : base_minor, true);
-    out->taker = (struct engine_party){
-        .order_id = taker->order_id,
-        .user_id = taker->user_id,
-        .filled_lots = taker->filled_lots,
-        .remaining_lots = taker->remaining_lots,
-        .fee_minor = fee_of(taker_buys ? base_minor : notional_minor, taker->taker_ppm),
-        .limit_ticks = taker->by_quote ? price_ticks : taker->limit_ticks,
-        .status = is_filled(taker) ? ENGINE_FILLED : ENGINE_PARTIALLY_FILLED,
-    };
+    party_of(engine, market, maker_slot, lots, taker_buys ? notional_minor : base_minor, true, &out->maker);
+    out->taker.order_id = taker->order_id;
+    out->taker.user_id = taker->user_id;
+    out->taker.filled_lots = taker->filled_lots;
+    out->taker.remaining_lots = taker->remaining_lots;
+    out->taker.fee_minor = fee_of(taker_buys ? base_minor : notional_minor, taker->taker_ppm);
+    out->taker.limit_ticks = taker->by_quote ? price_ticks : taker->limit_ticks;
+    out->taker.visible_lots = 0;
+    memset(&out->taker.status, 0, sizeof out->taker - offsetof(struct engine_party, status));
+    out->taker.status = is_filled(taker) ? ENGINE_FILLED : ENGINE_PARTIALLY_FILLED;
     note_trade(market, price_ticks);
     fill_resting(engine, market, maker_slot, lots);
     record_counted(engine, market, 1, 1);
@@ -152,18 +153,19 @@ void decrement_resting(struct engine *engine, struct market *market, uint32_t sl
     int64_t remaining_lots = order->remaining_lots + hidden - from_hidden;
     struct engine_amended *out =
         record_begin(engine, market, ENGINE_RECORD_AMENDED, sizeof *out, side_name(order->side), 1);
-    *out = (struct engine_amended){ .record = out->record,
-        .order_id = order->order_id,
-        .user_id = order->user_id,
-        .price_ticks = order->price_ticks,
-        .quantity_lots = order->filled_lots + remaining_lots,
-        .filled_lots = order->filled_lots,
-        .remaining_lots = remaining_lots,
-        .visible_lots = order->remaining_lots,
-        .released_minor = hold_of(&market->state.config, order->side, order->price_ticks, lots),
-        .status = (uint8_t)open_status(order->filled_lots),
-        .kept_priority = true,
-        .in_book = true };
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_amended, status));
+    out->order_id = order->order_id;
+    out->user_id = order->user_id;
+    out->price_ticks = order->price_ticks;
+    out->quantity_lots = order->filled_lots + remaining_lots;
+    out->filled_lots = order->filled_lots;
+    out->remaining_lots = remaining_lots;
+    out->visible_lots = order->remaining_lots;
+    out->released_minor = hold_of(&market->state.config, order->side, order->price_ticks, lots);
+    out->status = (uint8_t)open_status(order->filled_lots);
+    out->kept_priority = true;
+    out->in_book = true;
+    out->amend_id = 0;
     record_counted(engine, market, 1, 1);
 }
 
@@ -176,15 +178,17 @@ static void decrement_taker(
     bool spends = taker->by_quote && taker->side == BOOK_BID;
     struct engine_amended *out =
         record_begin(engine, market, ENGINE_RECORD_AMENDED, sizeof *out, side_name(taker->side), 1);
-    *out = (struct engine_amended){ .record = out->record,
-        .order_id = taker->order_id,
-        .user_id = taker->user_id,
-        .price_ticks = taker->limit_ticks,
-        .quantity_lots = spends ? 0 : taker->filled_lots + taker->remaining_lots,
-        .filled_lots = taker->filled_lots,
-        .remaining_lots = taker->remaining_lots,
-        .released_minor = spends ? notional_minor : hold_of(config, taker->side, taker->limit_ticks, lots),
-        .status = (uint8_t)open_status(taker->filled_lots) };
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_amended, status));
+    out->order_id = taker->order_id;
+    out->user_id = taker->user_id;
+    out->price_ticks = taker->limit_ticks;
+    out->quantity_lots = spends ? 0 : taker->filled_lots + taker->remaining_lots;
+    out->filled_lots = taker->filled_lots;
+    out->remaining_lots = taker->remaining_lots;
+    out->released_minor = spends ? notional_minor : hold_of(config, taker->side, taker->limit_ticks, lots);
+    out->status = (uint8_t)open_status(taker->filled_lots);
+    out->amend_id = 0;
+    out->visible_lots = 0;
     record_counted(engine, market, 1, 0);
 }
 

@@ -1,5 +1,7 @@
 #include "core.h"
 
+#include <string.h>
+
 /* ---- Judging: is it an order at all? Nothing changes. ---- */
 
 static inline bool in_range(uint8_t value, uint8_t first, uint8_t last)
@@ -176,17 +178,17 @@ void close_taker(struct engine *engine, struct market *market, const struct take
     bool spends = taker->by_quote && taker->side == BOOK_BID;
     struct engine_closed *out =
         record_begin(engine, market, ENGINE_RECORD_CLOSED, sizeof *out, side_name(taker->side), 1);
-    *out = (struct engine_closed){ .record = out->record,
-        .order_id = taker->order_id,
-        .user_id = taker->user_id,
-        .price_ticks = taker->limit_ticks,
-        .filled_lots = taker->filled_lots,
-        .remaining_lots = taker->remaining_lots,
-        .released_minor = spends
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_closed, status));
+    out->order_id = taker->order_id;
+    out->user_id = taker->user_id;
+    out->price_ticks = taker->limit_ticks;
+    out->filled_lots = taker->filled_lots;
+    out->remaining_lots = taker->remaining_lots;
+    out->released_minor = spends
                               ? taker->quote_minor
-                              : hold_of(&market->state.config, taker->side, taker->limit_ticks, taker->remaining_lots),
-        .status = (uint8_t)status,
-        .reason = (uint8_t)reason };
+                              : hold_of(&market->state.config, taker->side, taker->limit_ticks, taker->remaining_lots);
+    out->status = (uint8_t)status;
+    out->reason = (uint8_t)reason;
     record_counted(engine, market, 1, 0);
 }
 
@@ -245,14 +247,14 @@ static void rest(struct engine *engine, struct market *market, const struct take
     }
     struct engine_opened *out =
         record_begin(engine, market, ENGINE_RECORD_OPENED, sizeof *out, side_name(taker->side), 1);
-    *out = (struct engine_opened){ .record = out->record,
-        .order_id = taker->order_id,
-        .user_id = taker->user_id,
-        .price_ticks = taker->limit_ticks,
-        .filled_lots = taker->filled_lots,
-        .remaining_lots = taker->remaining_lots,
-        .visible_lots = shown_lots,
-        .status = (uint8_t)open_status(taker->filled_lots) };
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_opened, status));
+    out->order_id = taker->order_id;
+    out->user_id = taker->user_id;
+    out->price_ticks = taker->limit_ticks;
+    out->filled_lots = taker->filled_lots;
+    out->remaining_lots = taker->remaining_lots;
+    out->visible_lots = shown_lots;
+    out->status = (uint8_t)open_status(taker->filled_lots);
     record_counted(engine, market, 0, 1);
     note_level(
         engine, market, taker->side, taker->limit_ticks, &engine->memory->levels[engine->memory->orders[slot].level]);
@@ -276,15 +278,17 @@ static bool slide(struct engine *engine, struct market *market, struct taker *ta
     taker->limit_ticks = price_ticks;
     struct engine_amended *out =
         record_begin(engine, market, ENGINE_RECORD_AMENDED, sizeof *out, side_name(taker->side), 1);
-    *out = (struct engine_amended){ .record = out->record,
-        .order_id = taker->order_id,
-        .user_id = taker->user_id,
-        .price_ticks = price_ticks,
-        .quantity_lots = taker->filled_lots + taker->remaining_lots,
-        .filled_lots = taker->filled_lots,
-        .remaining_lots = taker->remaining_lots,
-        .released_minor = released_minor,
-        .status = (uint8_t)open_status(taker->filled_lots) };
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_amended, status));
+    out->order_id = taker->order_id;
+    out->user_id = taker->user_id;
+    out->price_ticks = price_ticks;
+    out->quantity_lots = taker->filled_lots + taker->remaining_lots;
+    out->filled_lots = taker->filled_lots;
+    out->remaining_lots = taker->remaining_lots;
+    out->released_minor = released_minor;
+    out->status = (uint8_t)open_status(taker->filled_lots);
+    out->amend_id = 0;
+    out->visible_lots = 0;
     record_counted(engine, market, 1, 0);
     return true;
 }

@@ -24,17 +24,18 @@ void *record_begin(struct engine *engine, struct market *market, enum engine_rec
         engine_flush(engine);
     struct engine_record *record = (void *)(engine->buffer + engine->buffer_used);
     engine->buffer_used += size;
-    *record = (struct engine_record){
-        .size = (uint32_t)size,
-        .market = market->number,
-        .kind = (uint8_t)kind,
-        .side = (uint8_t)side,
-        .seq = market->state.seq + 1,
-        .at_us = market->state.at_us,
-    };
+    record->size = (uint32_t)size;
+    record->market = market->number;
+    record->kind = (uint8_t)kind;
+    record->side = (uint8_t)side;
+    record->seq = market->state.seq + 1;
+    record->at_us = market->state.at_us;
     market->state.seq += events;
     return record;
 }
+
+/* Fields are written and copied one by one here and in the other hot paths: a wide copy of what was just stored in
+ * pieces waits until all earlier stores have left the core, and with a deep book these wait for memory. */
 
 /* Emits what is pending of postings and order changes, and the levels too if asked for. */
 static void record_group(struct engine *engine, struct market *market, bool with_levels, bool last)
@@ -54,8 +55,12 @@ static void record_group(struct engine *engine, struct market *market, bool with
     out->levels = levels;
     out->orders = orders;
     out->last = last;
-    for (uint32_t i = 0; i < levels; i++)
-        out->changes[i] = engine->levels[i];
+    for (uint32_t i = 0; i < levels; i++) {
+        out->changes[i].price_ticks = engine->levels[i].price_ticks;
+        out->changes[i].total_lots = engine->levels[i].total_lots;
+        out->changes[i].orders = engine->levels[i].orders;
+        out->changes[i].side = engine->levels[i].side;
+    }
     engine->postings_pending = engine->orders_pending = 0;
     engine->levels_pending -= levels;
 }
@@ -78,7 +83,7 @@ void expect_two_orders(struct engine *engine, struct market *market)
 /* ---- Levels of the group ---- */
 
 /* Of a level among those touched by this command, or the empty place where it goes. */
-static uint32_t touched_place(const struct engine *engine, uint8_t side, int64_t price_ticks)
+static uint32_t touched_place(const struct engine *engine, uint32_t side, int64_t price_ticks)
 {
     uint32_t at = (uint32_t)(((uint64_t)price_ticks * 2 + side) * 0x9e3779b97f4a7c15u >> 32) & (TOUCHED_SIZE - 1);
     while (engine->touched[at].epoch == engine->touched_epoch) {
@@ -120,21 +125,20 @@ void expect_repeated_levels(struct engine *engine)
 void note_level(struct engine *engine, struct market *market, enum book_side_index side, int64_t price_ticks,
     const struct book_level *level)
 {
-    struct engine_level_change change = {
-        .price_ticks = price_ticks,
-        .total_lots = level->total_lots,
-        .orders = level->orders,
-        .side = (uint8_t)side_name(side),
-    };
-    if (engine->may_repeat_levels) {
+    struct engine_level_change *change = &engine->levels[engine->levels_pending];
+    bool is_new = true;
+    if (__builtin_expect(engine->may_repeat_levels, 0)) {
         touched_index(engine);
-        uint32_t at = touched_place(engine, change.side, price_ticks);
-        if (engine->touched[at].epoch == engine->touched_epoch) {
-            engine->levels[engine->touched[at].index] = change;
-            return;
-        }
+        uint32_t at = touched_place(engine, side_name(side), price_ticks);
+        is_new = engine->touched[at].epoch != engine->touched_epoch;
+        if (!is_new)
+            change = &engine->levels[engine->touched[at].index];
     }
-    engine->levels[engine->levels_pending++] = change;
+    change->price_ticks = price_ticks;
+    change->total_lots = level->total_lots;
+    change->orders = level->orders;
+    change->side = side_name(side);
+    engine->levels_pending += is_new;
     if (__builtin_expect(engine->levels_pending == ENGINE_LEVELS_MAX, 0)) {
         record_group(engine, market, true, false);
         touched_clear(engine);

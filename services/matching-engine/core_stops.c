@@ -1,5 +1,7 @@
 #include "core.h"
 
+#include <string.h>
+
 bool stop_is_reached(const struct market *market, enum book_side_index side, int64_t stop_ticks)
 {
     int64_t last_ticks = market->state.last_price_ticks;
@@ -29,13 +31,15 @@ void stop_wait(struct engine *engine, struct market *market, const struct taker 
         market->traded_high_ticks = 0;
     struct engine_opened *out =
         record_begin(engine, market, ENGINE_RECORD_OPENED, sizeof *out, side_name(taker->side), 1);
-    *out = (struct engine_opened){ .record = out->record,
-        .order_id = taker->order_id,
-        .user_id = taker->user_id,
-        .price_ticks = taker->limit_ticks,
-        .remaining_lots = taker->remaining_lots,
-        .status = ENGINE_ACCEPTED,
-        .waiting = true };
+    memset(&out->status, 0, sizeof *out - offsetof(struct engine_opened, status));
+    out->order_id = taker->order_id;
+    out->user_id = taker->user_id;
+    out->price_ticks = taker->limit_ticks;
+    out->remaining_lots = taker->remaining_lots;
+    out->status = ENGINE_ACCEPTED;
+    out->waiting = true;
+    out->filled_lots = 0;
+    out->visible_lots = 0;
     record_counted(engine, market, 0, 0);
 }
 

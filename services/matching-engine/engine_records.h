@@ -187,8 +187,7 @@ struct engine_level_change {
     int64_t price_ticks;
     int64_t total_lots; /* what shows at this price; 0: the level is gone */
     uint32_t orders;
-    uint8_t side;
-    uint8_t zero[3];
+    uint32_t side;
 };
 
 struct engine_group {
