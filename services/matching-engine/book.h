@@ -147,8 +147,7 @@ void book_requeue(struct book_memory *memory, uint32_t slot, int64_t lots);
 /* Takes an order off the book, whatever is left of it. */
 void book_remove(struct book_memory *memory, struct book *book, uint32_t slot);
 
-/* The slots of a user's orders in a market, in memory->found, by order id. Returns how many. Looks at every slot's tag.
- */
+/* The slots of a user's orders in a market, in memory->found, by order id. Returns how many. Looks at every tag. */
 uint32_t book_find_user(struct book_memory *memory, uint64_t user_id, uint16_t market);
 
 /* Sorts slots by order id, in place. */

@@ -1,11 +1,17 @@
 /* core.h -- the inside of the engine: shared by engine_core.c and core_*.c, and by nobody else.
  *
- *   engine_core.c    life, dispatch of commands, batches        core_amend.c     amendments
- *   core_records.c   records, groups, level changes              core_cancel.c    cancel, cancel-all, kill switch, mass
- * quote core_place.c     new orders: verdict, refusal, entering      core_expiry.c    the heap of GTD orders
- *   core_match.c     fills, self-trade prevention, FOK           core_stops.c     waiting orders, triggers
- *   core_auction.c   uncrossing                                  core_markets.c   configuration
- *   core_state.c     reading and restoring                       core_market_data.c, core_names.c
+ *   engine_core.c    life, dispatch of commands, batches
+ *   core_records.c   records, groups, level changes
+ *   core_place.c     new orders: verdict, refusal, entering
+ *   core_match.c     fills, self-trade prevention, FOK
+ *   core_cancel.c    cancel, cancel-all, kill switch, mass quote
+ *   core_amend.c     amendments
+ *   core_expiry.c    the heap of GTD orders
+ *   core_stops.c     waiting orders, triggers
+ *   core_auction.c   uncrossing
+ *   core_markets.c   configuration
+ *   core_state.c     reading and restoring
+ *   core_market_data.c, core_names.c
  *
  * A command is judged (nothing changes), the clock is moved (GTD orders expire), it is carried out, stops that its
  * trades reached are triggered, and command_end() closes the group. */

@@ -60,6 +60,7 @@ static void record_group(struct engine *engine, struct market *market, bool with
         out->changes[i].total_lots = engine->levels[i].total_lots;
         out->changes[i].orders = engine->levels[i].orders;
         out->changes[i].side = engine->levels[i].side;
+        memset(out->changes[i].zero, 0, sizeof out->changes[i].zero);
     }
     engine->postings_pending = engine->orders_pending = 0;
     engine->levels_pending -= levels;
@@ -137,7 +138,7 @@ void note_level(struct engine *engine, struct market *market, enum book_side_ind
     change->price_ticks = price_ticks;
     change->total_lots = level->total_lots;
     change->orders = level->orders;
-    change->side = side_name(side);
+    change->side = (uint8_t)side_name(side);
     engine->levels_pending += is_new;
     if (__builtin_expect(engine->levels_pending == ENGINE_LEVELS_MAX, 0)) {
         record_group(engine, market, true, false);

@@ -14,10 +14,12 @@
  *              the lowest order id first among the nearest of each side
  *   GTD        gone when the market's clock reaches its end, before the command that moved the clock is looked at
  *   post-only  rejected if it would trade on arrival, or slides to one tick (or price step) from the best opposite
- * price iceberg    shows `display` lots; the next part goes to the end of the queue; takers see the whole self-trade
- * the newer order's mode: it loses its remainder, the older is cancelled, both, or both lose the smaller quantity amend
- * quantity down at the same price keeps its place; anything else leaves the book and enters as new auction    while the
- * market is in AUCTION orders rest without trading; going to OPEN uncrosses at one price
+ *              price
+ *   iceberg    shows `display` lots; the next part goes to the end of the queue; takers see the whole
+ *   self-trade the newer order's mode: it loses its remainder, the older is cancelled, both, or both lose the smaller
+ *              quantity
+ *   amend      quantity down at the same price keeps its place; anything else leaves the book and enters as new
+ *   auction    while the market is in AUCTION orders rest without trading; going to OPEN uncrosses at one price
  *
  * Fees are floor(received × ppm / 10^6) for each fill, in the asset received: quote for the seller, base for the buyer.
  * So the fees of an order never exceed what it received, however it is cut into fills.
@@ -86,9 +88,8 @@ const char *engine_verdict_text(enum engine_verdict verdict);
 enum engine_command_kind {
     ENGINE_PLACE = 1,
     ENGINE_CANCEL, /* order_id, user_id */
-    ENGINE_AMEND,  /* order_id, user_id, amend_id, price_ticks, quantity_lots (new total), hold_minor (extra hold), side
-                    */
-    ENGINE_TICK,   /* at_us alone */
+    ENGINE_AMEND, /* order_id, user_id, amend_id, price_ticks, quantity_lots: new total, hold_minor: extra hold, side */
+    ENGINE_TICK,  /* at_us alone */
     ENGINE_CANCEL_ALL,  /* user_id */
     ENGINE_MASS_QUOTE,  /* user_id, quotes */
     ENGINE_KILL_SWITCH, /* user_id, engaged */

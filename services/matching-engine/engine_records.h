@@ -187,7 +187,8 @@ struct engine_level_change {
     int64_t price_ticks;
     int64_t total_lots; /* what shows at this price; 0: the level is gone */
     uint32_t orders;
-    uint32_t side;
+    uint8_t side;
+    uint8_t zero[3];
 };
 
 struct engine_group {

@@ -55,7 +55,7 @@ static void write_group(FILE *file, const struct engine_group *group)
 {
     fprintf(file, "group postings=%u book=%lu orders=%u", group->postings, group->book_seq, group->orders);
     for (uint32_t i = 0; i < group->levels; i++)
-        fprintf(file, " %s:%ld=%ld/%u", side_text((uint8_t)group->changes[i].side), group->changes[i].price_ticks,
+        fprintf(file, " %s:%ld=%ld/%u", side_text(group->changes[i].side), group->changes[i].price_ticks,
             group->changes[i].total_lots, group->changes[i].orders);
 }
 

@@ -629,7 +629,7 @@ static void amend(struct plain *plain, struct plain_market *market, const struct
         return;
     }
     bool keeps = order->waits || (command->price_ticks == order->limit_ticks &&
-                                     command->quantity_lots <= order->filled_lots + order->left_lots);
+                                     command->quantity_lots < order->filled_lots + order->left_lots);
     order->limit_ticks = command->price_ticks;
     order->left_lots = command->quantity_lots - order->filled_lots;
     order->hold_minor += command->hold_minor;
