@@ -195,7 +195,7 @@ static bool handle_and_publish(struct consumer *consumer, struct error *e)
         consumer->encoded = true;
         consumer->encoded_us = now_us();
     }
-    crash_point("consumer.handled");
+    crash_point("publish.handled");
     return publish_batch(consumer, e);
 }
 

@@ -181,17 +181,17 @@ static enum reaction attempt(struct consumer *consumer, struct error *e)
         if (!produce_row(consumer, i, e))
             return error_is(e, ERROR_FATAL) ? GIVE_UP : ABORT;
     rd_kafka_poll(consumer->producer, 0);
-    crash_point("consumer.produced");
+    crash_point("publish.produced");
     reaction = send_offsets(consumer, e);
     if (reaction != DONE)
         return reaction;
-    crash_point("consumer.offsets_sent");
+    crash_point("publish.offsets_sent");
     /* A commit that timed out is resumed, never aborted: the broker may have it already. */
     do
         reaction = react(rd_kafka_commit_transaction(consumer->producer, CALL_TIMEOUT_MS), "commit transaction", e);
     while (goes_on(consumer, reaction));
     if (reaction == DONE)
-        crash_point("consumer.committed");
+        crash_point("publish.committed");
     return reaction;
 }
 

@@ -1,5 +1,6 @@
 /* consumer_child.c -- a consumer in a process of its own, for tests that kill it. Ends by itself with status 0 when
- * `effects` holds argv[1] events.   Environment: DATABASE_URL, KAFKA_BROKERS, TOPIC_PREFIX, CRASH_AT. */
+ * `effects` holds argv[1] events. With argv[2] it is an ordered one that refuses the event of that ce_id. Environment:
+ * DATABASE_URL, KAFKA_BROKERS, TOPIC_PREFIX, CRASH_AT. */
 #include "fixture.h"
 
 #include <pthread.h>
@@ -8,6 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+static bool effects_but_one(
+    struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e)
+{
+    const char *refused = context;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(deliveries[i].event.id, refused) == 0)
+            error_set(&deliveries[i].verdict, ERROR_REFUSED, "%s is not liked", refused);
+    return fixture_effects(pg, outbox, deliveries, count, context, e);
+}
 
 static void print_error(void *context, const struct error *e)
 {
@@ -55,13 +66,15 @@ int main(int argc, char **argv)
         .kafka = { getenv("KAFKA_BROKERS"), getenv("TOPIC_PREFIX"), "consumer-child" },
         .group = FIXTURE_GROUP,
         .topics = (const char *const[]){ FIXTURE_TOPIC, NULL },
-        .handle = fixture_effects,
+        .handle = effects_but_one,
+        .context = argc == 3 ? argv[2] : "",
+        .ordered = argc == 3,
         .pg = &pg,
         .batch_max = 50,
         .on_error = print_error,
         .on_state = print_line,
     };
-    if (argc != 2 || !consumer_open(&options, &consumer, &e)) {
+    if (argc < 2 || argc > 3 || !consumer_open(&options, &consumer, &e)) {
         fprintf(stderr, "consumer_child: %s\n", e.message);
         return 1;
     }

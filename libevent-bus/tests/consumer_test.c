@@ -46,18 +46,6 @@ Test(consumer, another_start_goes_on_where_the_first_one_stopped)
 
 /* ---- Death ---- */
 
-static void start_child(struct support_process *child, const char *wanted, const char *crash_at)
-{
-    char path[SUPPORT_PATH_MAX], env[4][SUPPORT_URL_MAX + 32];
-    support_build_path("libevent-bus/tests/consumer_child", path);
-    snprintf(env[0], sizeof env[0], "DATABASE_URL=%s", f.database.url);
-    snprintf(env[1], sizeof env[1], "KAFKA_BROKERS=%s", f.kafka.brokers);
-    snprintf(env[2], sizeof env[2], "TOPIC_PREFIX=%s", f.prefix);
-    snprintf(env[3], sizeof env[3], "CRASH_AT=%s", crash_at);
-    support_process_start(child, (const char *const[]){ path, wanted, NULL },
-        (const char *const[]){ env[0], env[1], env[2], env[3], NULL });
-}
-
 Test(consumer, a_kill_at_any_point_leaves_effects_and_position_together_or_neither)
 {
     static const struct {
@@ -71,7 +59,7 @@ Test(consumer, a_kill_at_any_point_leaves_effects_and_position_together_or_neith
     fixture_produce(&f, 1, 1000);
     for (size_t i = 0; i < sizeof kills / sizeof kills[0]; i++) {
         struct support_process child;
-        start_child(&child, "2000", kills[i].crash_at);
+        fixture_start_child(&f, &child, "2000", kills[i].crash_at, NULL);
         cr_assert_eq(support_process_wait(&child, 60000), 128 + 9, "%s was not reached", kills[i].crash_at);
         int64_t effects = fixture_ask(&f, "SELECT count(*) FROM effects");
         cr_expect_eq(
@@ -81,7 +69,7 @@ Test(consumer, a_kill_at_any_point_leaves_effects_and_position_together_or_neith
         before = effects;
     }
     struct support_process child;
-    start_child(&child, "2000", "nowhere");
+    fixture_start_child(&f, &child, "2000", "nowhere", NULL);
     cr_assert_eq(support_process_wait(&child, 60000), 0);
     fixture_expect_exactly_once(&f);
 }
@@ -92,17 +80,17 @@ Test(consumer, members_come_and_go_and_nothing_is_lost_or_repeated)
     fixture_open(&f, 4);
     for (int partition = 0; partition < 4; partition++)
         fixture_produce(&f, partition, 500);
-    start_child(&first, "8000", "nowhere");
+    fixture_start_child(&f, &first, "8000", "nowhere", NULL);
     while (fixture_ask(&f, "SELECT count(*) FROM effects") < 100)
         usleep(10000);
-    start_child(&second, "8000", "nowhere");
+    fixture_start_child(&f, &second, "8000", "nowhere", NULL);
     for (int round = 0; round < 4; round++) {
         for (int partition = 0; partition < 4; partition++)
             fixture_produce(&f, partition, 250);
         usleep(300000);
     }
     support_process_kill(&first);
-    start_child(&third, "8000", "nowhere");
+    fixture_start_child(&f, &third, "8000", "nowhere", NULL);
     for (int partition = 0; partition < 4; partition++)
         fixture_produce(&f, partition, 500);
     cr_expect_eq(support_process_stop(&second, 30000), 0);

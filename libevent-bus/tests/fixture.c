@@ -216,3 +216,18 @@ void fixture_expect_exactly_once(struct fixture *f)
                        "ORDER BY nth) AS step FROM effects) AS s WHERE step <> 1"),
         0, "an effect is out of order");
 }
+
+/* ---- Another process ---- */
+
+void fixture_start_child(const struct fixture *f, struct support_process *child, const char *wanted,
+    const char *crash_at, const char *refused)
+{
+    char path[SUPPORT_PATH_MAX], env[4][SUPPORT_URL_MAX + 32];
+    support_build_path("libevent-bus/tests/consumer_child", path);
+    snprintf(env[0], sizeof env[0], "DATABASE_URL=%s", f->database.url);
+    snprintf(env[1], sizeof env[1], "KAFKA_BROKERS=%s", f->kafka.brokers);
+    snprintf(env[2], sizeof env[2], "TOPIC_PREFIX=%s", f->prefix);
+    snprintf(env[3], sizeof env[3], "CRASH_AT=%s", crash_at);
+    support_process_start(child, (const char *const[]){ path, wanted, refused, NULL },
+        (const char *const[]){ env[0], env[1], env[2], env[3], NULL });
+}

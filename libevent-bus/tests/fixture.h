@@ -51,6 +51,11 @@ void fixture_drain(struct consumer *consumer, uint64_t events);
 /* Each of the f->produced events has exactly one effect, and the positions say the same. */
 void fixture_expect_exactly_once(struct fixture *f);
 
+/* consumer_child, until there are `wanted` effects. refused: not NULL makes it an ordered one, which refuses that
+ * ce_id. */
+void fixture_start_child(const struct fixture *f, struct support_process *child, const char *wanted,
+    const char *crash_at, const char *refused);
+
 bool fixture_effects(
     struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e);
 /* The same for the chosen deliveries only. */

@@ -202,6 +202,30 @@ Test(ordered, connections_lost_while_parked_events_are_handled_repeat_nothing)
     cr_expect_str_eq(effects_of("a"), "a1 a2 a3 a4");
 }
 
+Test(ordered, a_kill_before_a_parked_event_is_committed_leaves_it_parked_and_it_is_handled_once)
+{
+    struct support_process child;
+    fixture_open(&f, 1);
+    fixture_produce(&f, 0, 5);
+    fixture_start_child(&f, &child, "2", "nowhere", "0-2");
+    cr_assert_eq(support_process_wait(&child, 60000), 0);
+    cr_expect_eq(parked(), 3);
+    fixture_ask(&f, "SELECT parked_retry('test', 'in.v1')");
+    for (int nth = 1; nth <= 2; nth++) {
+        char crash_at[32];
+        snprintf(crash_at, sizeof crash_at, "consumer.unparked:%d", nth);
+        fixture_start_child(&f, &child, "5", crash_at, "none");
+        cr_assert_eq(support_process_wait(&child, 60000), 128 + 9, "%s was not reached", crash_at);
+        cr_expect_eq(parked(), 4 - nth, "%s", crash_at);
+        cr_expect_eq(fixture_ask(&f, "SELECT count(*) FROM effects"), 1 + nth, "%s", crash_at);
+    }
+    fixture_start_child(&f, &child, "5", "nowhere", "none");
+    cr_assert_eq(support_process_wait(&child, 60000), 0);
+    cr_expect_eq(parked(), 0);
+    cr_expect_eq(fixture_ask(&f, "SELECT count(*) FROM outbox"), 1, "a kill makes no dead letter");
+    fixture_expect_exactly_once(&f);
+}
+
 /* ---- A partition that fails ---- */
 
 static int64_t failing_until_us;

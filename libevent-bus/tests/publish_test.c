@@ -99,8 +99,8 @@ static void expect_each_once_in_order(void)
 
 Test(publish, a_kill_at_any_point_leaves_outputs_and_offsets_together_or_neither)
 {
-    static const char *const kills[] = { "consumer.handled:2", "consumer.produced:2", "consumer.offsets_sent:2",
-        "consumer.committed:2" };
+    static const char *const kills[] = { "publish.handled:2", "publish.produced:2", "publish.offsets_sent:2",
+        "publish.committed:2" };
     struct support_process child;
     open_topics(2);
     fixture_create_topic(&f, out_topic, 1);

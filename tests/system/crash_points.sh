@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Each named crash point of the sources is visited once, under load: the process dies by SIGKILL exactly there, comes back by
-# itself, and afterwards what check_after_crashes tells must hold.
+# Each named crash point that our services reach is visited once, under load: the process dies by SIGKILL exactly there, comes
+# back by itself, and afterwards what check_after_crashes tells must hold. A point that none of them reaches has to be visited by
+# a test of the room that it is in.
 # A round restarts the three processes that have points, each told one of them; the load goes by them often enough to reach the
 # n-th visit in its middle, with work before and behind it.
 . "$(dirname "$0")/lib"
@@ -13,12 +14,21 @@ rounds=(
 )
 export MATCHING_ENGINE_SNAPSHOT_EVERY=300 # several in each load
 
-in_sources() {
-    (cd "$root" && git ls-files '*.c' | grep -v /tests/ | xargs grep -oh 'crash_point("[^"]*"') | cut -d'"' -f2 | sort
+places() { # of each its file and its name
+    (cd "$root" && git ls-files '*.c' | grep -v /tests/ | xargs grep -o 'crash_point("[^"]*"') | sed 's/:.*("/ /; s/"$//'
 }
+in_sources() { places | cut -d' ' -f2 | sort; }
 visited() { printf '%s\n' "${rounds[@]}" | tr ' ' '\n' | sed 's/.*=//; s/:.*//' | sort; }
+forgotten() { # neither visited here nor named in a test of its own room
+    local file point room
+    while read -r file point; do
+        room=${file%/*}
+        visited | grep -qx "$point" || grep -rqE "\"$point(:[0-9%]|\")" "$root/${room%/src}/tests" || echo "$point"
+    done < <(places)
+}
 expect 'a crash point has one place in the sources' '' "$(in_sources | uniq -d)"
-expect 'every crash point of the sources is visited here' "$(in_sources)" "$(visited)"
+expect 'every crash point of the sources is visited, here or by a test of its room' '' "$(forgotten)"
+expect 'what is visited here is a crash point of the sources' '' "$(comm -13 <(in_sources) <(visited))"
 
 state_of() { sed -n "s/^$2=//p" "$PENSTOCK_HOME/run/$1.state"; } # PROCESS KEY
 stop() { # PROCESS…: their supervisors too, so that `up` starts them with its own environment
