@@ -124,34 +124,53 @@ suite_sanitized() {
     run_meson 'unit sanitized' "$sanitizing" unit
     run_meson 'integration sanitized' "$sanitizing" integration "$root/tests/with-servers"
     PENSTOCK_BUILD=$sanitizing run_system_test "$root/tests/system/journey_http.sh"
+    judge_system_test "$root/tests/system/journey_http.sh"
 }
 
 # A system test is a script that starts what it needs and prints "ok TEXT" or "not ok TEXT" for each claim.
+# run_system_test SCRIPT -- leaves its output in system-NAME.log and its status and seconds in system-NAME.end.
 run_system_test() {
-    local script=$1 name log_file status=0 good bad
-    name=$(basename "$script" .sh)
+    local name status=0 begin
+    name=$(basename "$1" .sh) begin=$(now_ms)
+    PENSTOCK_BUILD=${PENSTOCK_BUILD:-$plain} timeout --kill-after=30 "${SYSTEM_TEST_TIMEOUT_S:-600}" \
+        "$1" >"$log/system-$name.log" 2>&1 || status=$?
+    echo "$status $(seconds_since "$begin")" >"$log/system-$name.end"
+}
+
+# judge_system_test SCRIPT -- counts its claims.
+judge_system_test() {
+    local name log_file status seconds good bad
+    name=$(basename "$1" .sh)
     log_file=$log/system-$name.log
-    printf '  %-44s ' "$name" >&2
-    PENSTOCK_BUILD=${PENSTOCK_BUILD:-$plain} timeout --kill-after=30 "${SYSTEM_TEST_TIMEOUT_S:-600}" "$script" >"$log_file" 2>&1 || status=$?
+    read -r status seconds <"$log/system-$name.end"
     good=$(grep -c '^ok ' "$log_file") bad=$(grep -c '^not ok ' "$log_file")
     [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
     [ "$status" -eq 0 ] && [ "$bad" -eq 0 ] && [ "$good" -eq 0 ] && good=1
     pass "$good"
     flunk "$bad"
     if [ "$bad" -gt 0 ]; then
-        printf 'FAILED\n' >&2
+        printf '  %-30s FAILED after %s\n' "$name" "$seconds" >&2
         grep '^not ok ' "$log_file" | sed 's/^/  /' >&2
         show_end "$log_file"
     else
-        printf '%s ok\n' "$good" >&2
+        printf '  %-30s %4s ok %12s\n' "$name" "$good" "$seconds" >&2
     fi
 }
 
+# They wait more than they compute, and each has servers and ports of its own: TEST_JOBS run side by side.
 suite_system() {
     local script
     say '== system'
     for script in "$root"/tests/system/*.sh; do
-        [ ! -x "$script" ] || run_system_test "$script"
+        [ -x "$script" ] || continue
+        while [ "$(jobs -rp | wc -l)" -ge "${TEST_JOBS:-2}" ]; do
+            wait -n
+        done
+        run_system_test "$script" &
+    done
+    wait
+    for script in "$root"/tests/system/*.sh; do
+        [ ! -x "$script" ] || judge_system_test "$script"
     done
 }
 
