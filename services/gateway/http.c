@@ -136,6 +136,7 @@ const struct http_route routes[] = {
     { "GET", "/api/portfolio", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/trades", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/ledger/entries", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "GET", "/api/accounts/:id/balance", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/markets", get_markets, .no_tx = true },
     { "GET", "/api/markets/:symbol/book", get_book, .no_tx = true },
     { "GET", "/api/markets/:symbol/trades", get_trades, .no_tx = true },

@@ -43,7 +43,7 @@ struct batch {
     const struct markets *markets;
     const struct settings *settings;
     struct ledger *ledger;
-    int64_t now_us;
+    int64_t now_us; /* from the load on the database's clock, read under the locks: what is booked, is booked then */
     struct table *seen;          /* source and key → struct seen */
     struct table *orders;        /* int64_t id → struct order */
     struct table *client_orders; /* user and client_order_id → struct order */

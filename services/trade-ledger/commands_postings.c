@@ -67,7 +67,10 @@ static bool load(struct run *run, struct pg *pg, postings_event *const *events, 
         .entries = postings * ENTRIES_PER_POSTING,
         .trades = postings,
     };
-    return store_load_postings(pg, &run->booking, &wants, run->progress, e);
+    if (!store_load_postings(pg, &run->booking, &wants, run->progress, e))
+        return false;
+    run->now_us = run->booking.ledger->locked_at_us;
+    return true;
 }
 
 static struct market_progress *progress_of(struct run *run, int32_t market_id)

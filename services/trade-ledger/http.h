@@ -6,8 +6,7 @@
 /* All that changes something: one lane, so that all that waits is one batch. */
 bool http_commands(struct pg *pg, struct outbox *outbox, struct http_call *const *calls, size_t count, struct error *e);
 
-/* Reads: one consistent statement each (queries.c). Lists are newest first: `limit` at most, ids below `before`; the
- * answer's `next_before` asks for what follows, and is null at the end. */
+/* Reads: one consistent statement each (queries.c; money_reads.c). Lists are newest first, in pages (reading.h). */
 bool get_order(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
 bool get_order_fills(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
@@ -24,3 +23,5 @@ bool get_entries(struct pg *pg, struct outbox *outbox, const struct http_request
     struct error *e);
 bool get_markets(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
+bool get_account_balance(struct pg *pg, struct outbox *outbox, const struct http_request *request,
+    struct http_reply *reply, struct error *e);

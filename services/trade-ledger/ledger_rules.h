@@ -48,6 +48,7 @@ struct ledger {
     struct entry *entries;
     size_t journal_count, journal_max, entry_count, entry_max;
     const int64_t *journal_ids, *entry_ids;
+    int64_t locked_at_us; /* the database's clock, read once all accounts were locked: when its journals are posted */
 };
 
 enum { LEDGER_LEGS_MAX = 16 }; /* of one journal */

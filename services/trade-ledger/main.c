@@ -32,6 +32,7 @@ static const struct http_route routes[] = {
     { "GET", "/portfolio/:user_id", get_portfolio_of, .auth = HTTP_AUTH_ANY, .read_only = true },
     { "GET", "/trades", get_trades, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/ledger/entries", get_entries, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "GET", "/accounts/:id/balance", get_account_balance, .auth = HTTP_AUTH_ANY, .read_only = true },
     { "GET", "/markets", get_markets, .auth = HTTP_AUTH_NONE, .read_only = true },
     { 0 },
 };

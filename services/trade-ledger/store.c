@@ -279,6 +279,7 @@ static void take_ids(struct batch *batch, const struct wants *wants, const struc
     batch->order_ids = read_ids(batch->arena, rows, &first, wants->orders);
     batch->topup_ids = read_ids(batch->arena, rows, &first, wants->topups);
     batch->amend_ids = read_ids(batch->arena, rows, &first, wants->amends);
+    batch->now_us = batch->ledger->locked_at_us = *read_ids(batch->arena, rows, &first, 1);
 }
 
 bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, struct error *e)
@@ -564,6 +565,7 @@ bool store_load_postings(struct pg *pg, struct booking *booking, const struct po
     const int64_t *entries = read_ids(arena, loaded.ids, &first, wants->entries);
     ledger_set_ids(booking->ledger, journals, wants->journals, entries, wants->entries);
     booking->trade_ids = read_ids(arena, loaded.ids, &first, wants->trades);
+    booking->ledger->locked_at_us = *read_ids(arena, loaded.ids, &first, 1);
     booking->trade_max = wants->trades;
     booking->trades = arena_alloc(arena, (wants->trades + 1) * sizeof *booking->trades);
     return true;

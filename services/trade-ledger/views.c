@@ -20,6 +20,7 @@ static const char *const post_only_names[] = { "", "reject", "slide" };
 static const char *const self_trade_names[] = { "", "cancel_newest", "cancel_oldest", "cancel_both", "decrement" };
 static const char *const amend_names[] = { "", "amend_requested", "amended", "amend_rejected" };
 static const char *const market_status_names[] = { "", "open", "halted", "cancel_only", "auction" };
+static const char *const account_names[] = { "", "user", "funding", "fees", "suspense", "house" };
 static const char *const journal_names[] = { "", "topup", "hold", "trade", "release" };
 
 static const char *name_in(const char *const *names, size_t count, int value)
@@ -46,6 +47,11 @@ bool order_status_parse(const char *name, int *ret_status)
         }
     }
     return false;
+}
+
+const char *account_kind_name(int kind)
+{
+    return name_in(account_names, ARRAY_LEN(account_names), kind);
 }
 
 const char *journal_kind_name(int kind)

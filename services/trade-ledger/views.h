@@ -23,4 +23,5 @@ char *view_text(json_t *json, struct arena *arena); /* compact text in the arena
 const char *side_name(enum side side);
 const char *order_status_name(int status);
 bool order_status_parse(const char *name, int *ret_status);
+const char *account_kind_name(int kind);
 const char *journal_kind_name(int kind);

@@ -118,33 +118,6 @@ int cmd_whoami(struct cli *cli, int argc, char **argv)
                     : show(cli, "/api/auth/me", true, NULL, (const char *const[]){ "user_id", "email", NULL });
 }
 
-int cmd_portfolio(struct cli *cli, int argc, char **argv)
-{
-    (void)argv;
-    return argc > 1 ? cli_usage(cli, "portfolio takes no argument")
-                    : show(cli, "/api/portfolio", true, "balances",
-                          (const char *const[]){ "asset", "available", "held", "total", NULL });
-}
-
-int cmd_entries(struct cli *cli, int argc, char **argv)
-{
-    static const struct option options[] = { { "limit", required_argument, NULL, 'l' },
-        { "before", required_argument, NULL, 'b' }, { 0 } };
-    const char *limit = "50", *before = "";
-    for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
-        if (option == 'l')
-            limit = optarg;
-        else if (option == 'b')
-            before = optarg;
-        else
-            return CLI_USAGE;
-    }
-    CLEANUP(xfree) char *path = xasprintf("/api/ledger/entries?limit=%s%s%s", limit, *before ? "&before=" : "", before);
-    return show(cli, path, true, "entries",
-        (const char *const[]){ "entry_id", "kind", "reference", "asset", "available_delta", "held_delta", "available",
-            "held", "posted_at", NULL });
-}
-
 int cmd_topup(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = { { "key", required_argument, NULL, 'k' },

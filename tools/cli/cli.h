@@ -34,6 +34,7 @@ int cmd_logout(struct cli *cli, int argc, char **argv);
 int cmd_whoami(struct cli *cli, int argc, char **argv);
 int cmd_topup(struct cli *cli, int argc, char **argv);
 int cmd_portfolio(struct cli *cli, int argc, char **argv);
+int cmd_balance(struct cli *cli, int argc, char **argv);
 int cmd_entries(struct cli *cli, int argc, char **argv);
 int cmd_order_place(struct cli *cli, int argc, char **argv);
 int cmd_order_cancel(struct cli *cli, int argc, char **argv);

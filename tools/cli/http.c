@@ -115,7 +115,7 @@ static bool refresh(const struct cli *cli, json_t **session)
 /* Paths are put together from arguments: what would need encoding is no symbol, id, number or status. */
 static bool path_is_plain(const char *path)
 {
-    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=._-")] == '\0';
+    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=._%-")] == '\0';
 }
 
 int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)

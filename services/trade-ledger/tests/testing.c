@@ -229,6 +229,9 @@ void check_invariants(struct world *world)
         { "the last entry of an account is its balance",
             "SELECT count(*) FROM accounts a JOIN LATERAL (SELECT * FROM entries e WHERE e.account_id = a.id "
             "ORDER BY e.id DESC LIMIT 1) l ON true WHERE (a.available, a.held) <> (l.available_after, l.held_after)" },
+        { "along an account time never goes back",
+            "SELECT count(*) FROM (SELECT j.posted_at, lag(j.posted_at) OVER (PARTITION BY e.account_id ORDER BY e.id) "
+            "AS before FROM entries e JOIN journals j ON j.id = e.journal_id) x WHERE x.posted_at < x.before" },
         { "what is held is what open orders say",
             "SELECT count(*) FROM accounts a LEFT JOIN (SELECT o.user_id, CASE o.side WHEN 1 THEN m.quote_asset_id "
             "ELSE m.base_asset_id END AS asset_id, sum(o.held_minor + coalesce(o.amend_hold_minor, 0)) held FROM "
