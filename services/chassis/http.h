@@ -80,6 +80,8 @@ struct http_route {
     bool slow;       /* CPU-bound (argon2): own small pool, so that it starves nobody */
     uint32_t body_max; /* 0: HTTP_BODY_MAX */
     uint32_t lane;     /* batched routes with the same lane share one queue, thread and connection */
+    uint32_t
+        batch_max; /* of that lane: at most so many calls in one transaction, where they are large; 0: HTTP_BATCH_MAX */
 };
 
 /* ---- Reading a JSON body: each names the field in its error. ERROR_INVALID: missing or of another type. ---- */

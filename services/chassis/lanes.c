@@ -67,7 +67,7 @@ void *lane_run(void *context)
     struct batch batch;
     size_t count = 0;
     worker->outbox = outbox_new();
-    while ((count = queue_pop(worker->queue, calls, HTTP_BATCH_MAX)) > 0) {
+    while ((count = queue_pop(worker->queue, calls, worker->batch_max)) > 0) {
         batch.count = 0;
         for (size_t i = 0; i < count; i++)
             if (call_prepare(calls[i], &calls[i]->http.error))

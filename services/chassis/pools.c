@@ -25,8 +25,16 @@ static void pool_init(struct service_runtime *runtime, struct pool *pool, const 
             .hurry = &runtime->hurry,
             .batches = lane ? metric_counter("batches_total", labels, "Transactions of batched routes.") : NULL,
             .batched = lane ? metric_counter("batched_requests_total", labels, "Requests in them.") : NULL,
+            .batch_max = HTTP_BATCH_MAX,
             .name = pool->name,
         };
+}
+
+/* The least of what the lane's routes allow. */
+static void limit_batch(struct pool *pool, const struct http_route *spec)
+{
+    if (spec->batch_max > 0 && spec->batch_max < pool->workers[0].batch_max)
+        pool->workers[0].batch_max = spec->batch_max;
 }
 
 /* A pool for each of the lane's threads, made with its first route. */
@@ -35,8 +43,10 @@ static void lane_queues(struct service_runtime *runtime, uint32_t lane, struct r
     const uint32_t threads = runtime->service->lane_threads ? runtime->service->lane_threads : 1;
     assert(threads <= ROUTE_QUEUES_MAX);
     for (size_t i = 0; i < runtime->lane_count; i++)
-        if (runtime->lane_ids[i] == lane)
+        if (runtime->lane_ids[i] == lane) {
             route->queues[route->queue_count++] = runtime->lanes[i].queue;
+            limit_batch(&runtime->lanes[i], route->spec);
+        }
     while (route->queue_count < threads) {
         assert(runtime->lane_count < LANES_MAX);
         char name[32];
@@ -44,6 +54,7 @@ static void lane_queues(struct service_runtime *runtime, uint32_t lane, struct r
         struct pool *pool = &runtime->lanes[runtime->lane_count];
         runtime->lane_ids[runtime->lane_count++] = lane;
         pool_init(runtime, pool, name, 1, true);
+        limit_batch(pool, route->spec);
         route->queues[route->queue_count++] = pool->queue;
     }
 }

@@ -19,6 +19,7 @@ struct worker {
     struct server *server;               /* where answers go */
     const atomic_bool *hurry;            /* true: no more attempts, the process is ending */
     struct metric *batches, *batched;    /* lanes only */
+    size_t batch_max;                    /* likewise: calls in one transaction */
     const char *name;
     struct pg *pg;
     struct outbox *outbox;

@@ -115,6 +115,8 @@ static bool get_openapi(
     return true;
 }
 
+enum { LARGE_BODY_MAX = 1024 * 1024 }; /* of a thousand transfers */
+
 const struct http_route routes[] = {
     { "POST", "/auth/signup", .proxied = true, .json = true },
     { "POST", "/auth/login", .proxied = true, .json = true },
@@ -124,6 +126,16 @@ const struct http_route routes[] = {
     { "GET", "/api/auth/me", .proxied = true, .auth = HTTP_AUTH_USER },
     { "POST", "/api/fund/topup", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
     { "POST", "/api/orders", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
+    { "POST", "/api/transfers", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
+    { "POST", "/api/transfers/batch", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
+        .body_max = LARGE_BODY_MAX },
+    { "POST", "/api/ledger/journals", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
+    { "POST", "/api/ledger/journals/batch", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
+        .body_max = LARGE_BODY_MAX },
+    { "GET", "/api/accounts", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "GET", "/api/assets", .proxied = true },
+    { "GET", "/api/admin/accounts", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "PATCH", "/api/admin/accounts/:id", .proxied = true, .auth = HTTP_AUTH_USER, .json = true },
     { "GET", "/api/orders", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/orders/:id", .proxied = true, .auth = HTTP_AUTH_USER },
     { "POST", "/api/orders/batch", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },

@@ -20,6 +20,15 @@ struct topup {
     const char *reference; /* NULL: none */
 };
 
+/* Terms of an account as an operator has set them. */
+struct account_change {
+    int64_t account_id;
+    uint64_t changed_by;
+    enum account_status status;
+    int64_t overdraft_minor;
+    const char *reason;
+};
+
 struct dead_man {
     uint64_t user_id;
     int64_t timeout_s; /* 0: disarm */
@@ -58,7 +67,8 @@ struct batch {
     struct topup *new_topups;
     struct seen **new_seen;
     struct dead_man *dead_men;
-    size_t dead_man_count;
+    struct account_change *account_changes;
+    size_t dead_man_count, account_change_count;
     size_t new_order_count, cancel_count, amend_count, new_topup_count, new_seen_count;
 };
 
@@ -77,8 +87,11 @@ struct open_market {
 struct wants {
     uint64_t *owners; /* of accounts */
     int32_t *kinds, *assets;
+    int32_t *known_only; /* of those to be made: not for an owner that nobody has heard of */
     size_t account_count;
-    size_t create_count; /* the first so many are made if they do not exist */
+    size_t create_count;  /* the first so many are made if they do not exist */
+    int64_t *account_ids; /* accounts named by their ids */
+    size_t account_id_count;
     const char **seen_sources, **seen_keys;
     size_t seen_count;
     int64_t *client_users; /* orders by client_order_id, read only */
@@ -118,3 +131,21 @@ void place_many_decide(struct batch *batch, struct outbox *outbox, struct comman
 void mass_quote_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void cancel_order_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void top_up_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void transfer_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void journal_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void many_journals_decide(struct batch *batch, struct outbox *outbox, struct command *command); /* or transfers */
+void account_change_decide(struct batch *batch, struct command *command);
+
+/* Transfers, journals and accounts before the load (commands_money.c): what can be said of a command alone, and what it
+ * needs to see. */
+bool money_names_unknown(const struct markets *markets, const struct command *command);
+MUST_CHECK bool money_prepare(struct command *command, const struct markets *markets, struct error *e);
+void money_want_created(struct wants *wants, const struct command *command);
+void money_want(struct wants *wants, const struct command *command);
+size_t money_accounts_max(const struct command *command);
+
+void want_account(struct wants *wants, uint64_t owner_id, enum account_kind kind, int32_t asset_id, bool known_only);
+
+/* The refusal that says what is short, and how much there is. */
+void insufficient_funds(
+    struct arena *arena, struct command *command, const struct asset *asset, int64_t needed, int64_t available);

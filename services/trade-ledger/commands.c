@@ -118,7 +118,8 @@ static const struct market *published_market(const struct markets *markets, cons
 
 static bool has_parts(const struct command *command)
 {
-    return command->kind == COMMAND_PLACE_MANY || command->kind == COMMAND_MASS_QUOTE;
+    return command->kind == COMMAND_PLACE_MANY || command->kind == COMMAND_MASS_QUOTE ||
+           command->kind == COMMAND_TRANSFER_MANY || command->kind == COMMAND_JOURNAL_MANY;
 }
 
 /* Does a command name something that this set does not have, but a newer one might? */
@@ -129,7 +130,8 @@ static bool names_unknown(const struct markets *markets, const struct command *c
            (quotes && !published_market(markets, command->many.symbol)) ||
            (command->kind == COMMAND_CANCEL_ALL && command->cancel_all.symbol[0] &&
                !published_market(markets, command->cancel_all.symbol)) ||
-           (command->kind == COMMAND_TOP_UP && !asset_by_code(markets, command->topup.currency));
+           (command->kind == COMMAND_TOP_UP && !asset_by_code(markets, command->topup.currency)) ||
+           money_names_unknown(markets, command);
 }
 
 static bool find_market(struct command *command, const struct markets *markets, const char *symbol, struct error *e)
@@ -199,7 +201,13 @@ static bool prepare_kind(
         return !command->cancel_all.symbol[0] || find_market(command, markets, command->cancel_all.symbol, e);
     case COMMAND_TOP_UP:
         return prepare_topup(command, markets, settings, e);
+    case COMMAND_TRANSFER:
+    case COMMAND_JOURNAL:
+    case COMMAND_ACCOUNT_CHANGE:
+        return money_prepare(command, markets, e);
     case COMMAND_PLACE_MANY:
+    case COMMAND_TRANSFER_MANY:
+    case COMMAND_JOURNAL_MANY:
     case COMMAND_DEAD_MAN:
         break;
     }
@@ -221,8 +229,9 @@ static void prepare(struct command *command, const struct markets *markets, cons
 
 /* ---- What to load ---- */
 
-static void want_account(struct wants *wants, uint64_t owner_id, enum account_kind kind, int32_t asset_id)
+void want_account(struct wants *wants, uint64_t owner_id, enum account_kind kind, int32_t asset_id, bool known_only)
 {
+    wants->known_only[wants->account_count] = known_only;
     wants->owners[wants->account_count] = owner_id;
     wants->kinds[wants->account_count] = (int32_t)kind;
     wants->assets[wants->account_count] = asset_id;
@@ -232,7 +241,7 @@ static void want_account(struct wants *wants, uint64_t owner_id, enum account_ki
 static void want_place(struct wants *wants, const struct command *command)
 {
     const struct order_request *place = &command->place;
-    want_account(wants, command->user_id, ACCOUNT_USER, hold_asset(command->market, (enum side)place->side)->id);
+    want_account(wants, command->user_id, ACCOUNT_USER, hold_asset(command->market, (enum side)place->side)->id, false);
     wants->market_ids[wants->market_count++] = command->market->id;
     wants->traders[wants->trader_count++] = (int64_t)command->user_id;
     if (place->client_order_id[0] != '\0') {
@@ -269,14 +278,18 @@ static void want_markets(struct wants *wants, const struct markets *markets)
         wants->market_ids[wants->market_count++] = markets->markets[i].id;
 }
 
-static struct wants *wants_new(struct arena *arena, size_t count, size_t market_count)
+static struct wants *wants_new(struct arena *arena, struct command *const *commands, size_t count, size_t market_count)
 {
     struct wants *wants = arena_alloc(arena, sizeof *wants);
-    size_t n = count + 1;
+    size_t n = count + 1, accounts = 1;
+    for (size_t i = 0; i < count; i++)
+        accounts += 2 + money_accounts_max(commands[i]);
     *wants = (struct wants){
-        .owners = arena_alloc(arena, 2 * n * sizeof(uint64_t)),
-        .kinds = arena_alloc(arena, 2 * n * sizeof(int32_t)),
-        .assets = arena_alloc(arena, 2 * n * sizeof(int32_t)),
+        .owners = arena_alloc(arena, accounts * sizeof(uint64_t)),
+        .kinds = arena_alloc(arena, accounts * sizeof(int32_t)),
+        .assets = arena_alloc(arena, accounts * sizeof(int32_t)),
+        .known_only = arena_alloc(arena, accounts * sizeof(int32_t)),
+        .account_ids = arena_alloc(arena, accounts * sizeof(int64_t)),
         .seen_sources = arena_alloc(arena, n * sizeof(char *)),
         .seen_keys = arena_alloc(arena, n * sizeof(char *)),
         .client_users = arena_alloc(arena, n * sizeof(int64_t)),
@@ -307,21 +320,25 @@ static void want(struct wants *wants, const struct command *command)
         want_amend(wants, command);
     else if (command->kind == COMMAND_CANCEL_ALL && !command->cancel_all.symbol[0])
         wants->cancelling[wants->cancelling_count++] = (int64_t)command->user_id;
+    else
+        money_want(wants, command);
 }
 
 static struct wants *gather(struct arena *arena, const struct markets *markets, const struct trade_ledger *service,
     struct command *const *commands, size_t count)
 {
-    struct wants *wants = wants_new(arena, count, markets->market_count);
+    struct wants *wants = wants_new(arena, commands, count, markets->market_count);
     for (size_t i = 0; i < count; i++) { /* first those whose accounts may have to be made */
         const struct command *command = commands[i];
         if (command->kind == COMMAND_TOP_UP && command->error.kind == ERROR_NONE) {
-            want_account(wants, command->user_id, ACCOUNT_USER, command->asset->id);
-            want_account(wants, 0, ACCOUNT_FUNDING, command->asset->id);
+            want_account(wants, command->user_id, ACCOUNT_USER, command->asset->id, false);
+            want_account(wants, 0, ACCOUNT_FUNDING, command->asset->id, false);
             wants->topups++;
             wants->journals++;
             wants->entries += 2;
         }
+        if (command->error.kind == ERROR_NONE)
+            money_want_created(wants, command);
     }
     wants->create_count = wants->account_count;
     for (size_t i = 0; i < count; i++)
@@ -399,7 +416,28 @@ static void decide_kind(struct batch *batch, struct outbox *outbox, struct comma
     case COMMAND_TOP_UP:
         top_up_decide(batch, outbox, command);
         break;
+    case COMMAND_TRANSFER:
+        transfer_decide(batch, outbox, command);
+        break;
+    case COMMAND_JOURNAL:
+        journal_decide(batch, outbox, command);
+        break;
+    case COMMAND_TRANSFER_MANY:
+    case COMMAND_JOURNAL_MANY:
+        many_journals_decide(batch, outbox, command);
+        break;
+    case COMMAND_ACCOUNT_CHANGE:
+        account_change_decide(batch, command);
+        break;
     }
+}
+
+/* ce_source and ce_id of an event; who asked and the Idempotency-Key of an HTTP request. */
+static const char *cause_of(struct arena *arena, const struct command *command)
+{
+    if (!command->key)
+        return NULL;
+    return arena_printf(arena, "%s %s", command->by_event ? command->request_source : command->source, command->key);
 }
 
 static void decide(struct batch *batch, struct outbox *outbox, struct command *command)
@@ -409,6 +447,7 @@ static void decide(struct batch *batch, struct outbox *outbox, struct command *c
         answer_again(batch, outbox, command, seen);
         return;
     }
+    batch->ledger->cause = cause_of(batch->arena, command);
     if (command->error.kind == ERROR_NONE)
         decide_kind(batch, outbox, command);
     bool refused = command->error.kind != ERROR_NONE;
@@ -436,6 +475,7 @@ static struct batch *batch_new(struct arena *arena, const struct markets *market
         .killed = table_new(arena),
         .open_markets = table_new(arena),
         .dead_men = arena_alloc(arena, (count + 1) * sizeof(struct dead_man)),
+        .account_changes = arena_alloc(arena, (count + 1) * sizeof(struct account_change)),
         .new_orders = arena_alloc(arena, (count + 1) * sizeof(struct order *)),
         .cancels = arena_alloc(arena, (count + 1) * sizeof(struct order *)),
         .amended = arena_alloc(arena, (count + 1) * sizeof(struct order *)),

@@ -35,6 +35,11 @@ enum command_kind {
     COMMAND_CANCEL_ALL,
     COMMAND_DEAD_MAN,
     COMMAND_TOP_UP,
+    COMMAND_TRANSFER,
+    COMMAND_TRANSFER_MANY, /* all or none, or each its own answer; parts are of kind COMMAND_TRANSFER */
+    COMMAND_JOURNAL,       /* an operator's: any accounts */
+    COMMAND_JOURNAL_MANY,  /* parts are of kind COMMAND_JOURNAL */
+    COMMAND_ACCOUNT_CHANGE,
 };
 
 enum { DIGEST_LEN = 32, COMMANDS_MAX = 4096, DEAD_MAN_TIMEOUT_MAX_S = 86400 };
@@ -59,10 +64,11 @@ struct dead_man_request {
 
 struct command;
 
-/* Parts are of kind COMMAND_PLACE_ORDER, without keys of their own. */
+/* Parts have no keys of their own. */
 struct many {
     struct command *each;
     size_t count;
+    bool each_alone;    /* transfers and journals: one that is refused does not take the others with it */
     const char *symbol; /* of a mass quote, and its set */
     int32_t quote_set;
 };
@@ -70,6 +76,40 @@ struct many {
 struct topup_request {
     const char *currency, *amount;
     const char *reference; /* "": none */
+};
+
+/* An account by its id, or by owner, kind and the asset that goes with it. */
+struct account_ref {
+    int64_t id; /* 0: by the others */
+    uint64_t owner_id;
+    int kind; /* enum account_kind */
+};
+
+struct transfer_request {
+    struct account_ref from, to; /* from: the user's own account unless it has an id */
+    const char *currency, *amount;
+    const char *note; /* "": none */
+};
+
+struct leg_request {
+    struct account_ref account;
+    const char *currency, *amount; /* signed */
+    const struct asset *asset;     /* once understood */
+    int64_t amount_minor;
+};
+
+struct journal_request {
+    struct leg_request *legs;
+    size_t leg_count;
+    const char *note;        /* "": none */
+    int64_t effective_at_us; /* 0: now */
+};
+
+struct account_change_request {
+    int64_t account_id;
+    int status;            /* enum account_status; 0: as it is */
+    const char *overdraft; /* "": as it is */
+    const char *reason;
 };
 
 /* Texts are borrowed for the batch, NUL-terminated UTF-8. */
@@ -84,12 +124,16 @@ struct command {
         struct cancel_all_request cancel_all;
         struct dead_man_request dead_man;
         struct topup_request topup;
+        struct transfer_request transfer;
+        struct journal_request journal;
+        struct account_change_request account_change;
     };
     const char *source, *key;                /* of the inbox; key NULL: not deduplicated */
     uint8_t digest[DIGEST_LEN];              /* of what was asked */
     const char *request_source, *request_id; /* repeated in the answer's event */
     const char *traceparent;
-    bool by_event; /* a refusal is an answer too: published and remembered */
+    bool by_event;    /* a refusal is an answer too: published and remembered */
+    bool by_operator; /* may do what is the house's */
 
     struct error unread; /* of a part: it could not be read, and that is its answer */
 

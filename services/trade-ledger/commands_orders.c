@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-static void insufficient_funds(
+void insufficient_funds(
     struct arena *arena, struct command *command, const struct asset *asset, int64_t needed, int64_t available)
 {
     char needed_text[DECIMAL_TEXT_MAX], available_text[DECIMAL_TEXT_MAX];
@@ -108,9 +108,9 @@ static struct order *place(struct batch *batch, struct command *command)
         !trader_allows(batch, command, &terms, &command->error))
         return NULL;
     struct account *account = ledger_account(batch->ledger, command->user_id, ACCOUNT_USER, terms.hold_asset->id);
-    int64_t available = account ? account->available : 0;
-    if (available < terms.hold_minor) {
-        insufficient_funds(batch->arena, command, terms.hold_asset, terms.hold_minor, available);
+    int64_t spendable = account ? account_spendable(account) : 0;
+    if (spendable < terms.hold_minor) {
+        insufficient_funds(batch->arena, command, terms.hold_asset, terms.hold_minor, spendable);
         return NULL;
     }
     struct order *order = order_new(batch, command, &terms);
@@ -281,8 +281,8 @@ static bool hold_for_amendment(struct batch *batch, struct outbox *outbox, struc
     struct account *account = ledger_account(batch->ledger, order->user_id, ACCOUNT_USER, asset->id);
     if (extra_minor == 0)
         return true;
-    if (!account || account->available < extra_minor) {
-        insufficient_funds(batch->arena, command, asset, extra_minor, account ? account->available : 0);
+    if (!account || account_spendable(account) < extra_minor) {
+        insufficient_funds(batch->arena, command, asset, extra_minor, account ? account_spendable(account) : 0);
         return false;
     }
     struct leg hold = { account, -extra_minor, extra_minor };

@@ -104,6 +104,7 @@ static bool book(struct run *run, struct delivery *delivery, const postings_even
     struct market_progress *progress = progress_of(run, market->id);
     struct ledger *ledger = run->booking.ledger;
     size_t first = ledger->journal_count;
+    ledger->cause = arena_printf(run->booking.arena, "%s %s", delivery->event.source, delivery->event.id);
     bool booked;
     if (!posting_book(&run->booking, market, progress, event, &booked, &delivery->verdict)) {
         if (delivery->verdict.kind != ERROR_FATAL)

@@ -2,9 +2,11 @@
 #include "events.h"
 
 #include "commands_postings.h"
+#include "sql.h"
 
 #include <event_bus/error.h>
 
+#include <identity_v1.pb-c.h>
 #include <orders_v1.pb-c.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,4 +233,31 @@ bool events_postings(
         return false;
     crash_point("ledger.booked");
     return true;
+}
+
+/* Whoever has signed up can be paid, before he has an account. */
+bool events_users(
+    struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e)
+{
+    CLEANUP(arena_free) struct arena *arena = arena_new();
+    int64_t *ids = arena_alloc(arena, (count + 1) * sizeof *ids);
+    size_t known = 0;
+    (void)outbox, (void)context;
+    for (size_t i = 0; i < count; i++) {
+        ProtobufCMessage *message;
+        if (deliveries[i].verdict.kind != ERROR_NONE ||
+            !decode(&deliveries[i].event, &penstock__identity__v1__user_signed_up__descriptor, &message,
+                &deliveries[i].verdict))
+            continue;
+        uint64_t id = ((const Penstock__Identity__V1__UserSignedUp *)message)->user_id;
+        protobuf_c_message_free_unpacked(message, NULL);
+        if (id > 0 && id <= INT64_MAX)
+            ids[known++] = (int64_t)id;
+        else
+            error_field(&deliveries[i].verdict, ERROR_REFUSED, "invalid-id", "user_id", "no user has this id");
+    }
+    if (known == 0)
+        return true;
+    pg_arg_int64s(pg, ids, known);
+    return pg_send(pg, &sql_owners_add, NULL, e);
 }

@@ -13,6 +13,9 @@ bool events_requests(
 bool events_postings(
     struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e);
 
+bool events_users(
+    struct pg *pg, struct outbox *outbox, struct delivery *deliveries, size_t count, void *context, struct error *e);
+
 /* To orders.accepted.v1 for the engine and to orders.events.v1 for the user. */
 void event_order_accepted(
     struct outbox *outbox, const struct command *command, const struct order *order, const struct market *market);

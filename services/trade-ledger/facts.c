@@ -234,6 +234,9 @@ static void owner_entries_posted(struct outbox *outbox, const struct markets *ma
     message.owner_id = owner_id;
     message.reference = (char *)journal->reference;
     message.posted_at_us = now_us;
+    message.cause = text(journal->cause);
+    message.note = text(journal->note);
+    message.effective_at_us = journal->effective_at_us;
     outbox_add(outbox, "ledger.entries.v1", id_key(owner_id, key), &message.base, traceparent);
 }
 

@@ -21,6 +21,12 @@ bool get_trades(struct pg *pg, struct outbox *outbox, const struct http_request 
     struct error *e);
 bool get_entries(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
+bool get_accounts(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
+    struct error *e);
+bool get_admin_accounts(struct pg *pg, struct outbox *outbox, const struct http_request *request,
+    struct http_reply *reply, struct error *e); /* for operators: anyone's, oldest first, ids above `after` */
+bool get_assets(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
+    struct error *e);
 bool get_markets(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
 bool get_account_balance(struct pg *pg, struct outbox *outbox, const struct http_request *request,

@@ -1,6 +1,7 @@
 #include "ledger_rules.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 struct account_key {
@@ -11,7 +12,7 @@ struct account_key {
 struct ledger *ledger_new(struct arena *arena)
 {
     struct ledger *ledger = arena_alloc(arena, sizeof *ledger);
-    *ledger = (struct ledger){ .arena = arena, .by_key = table_new(arena) };
+    *ledger = (struct ledger){ .arena = arena, .by_key = table_new(arena), .by_id = table_new(arena) };
     return ledger;
 }
 
@@ -35,6 +36,7 @@ struct account *ledger_add_account(struct ledger *ledger, const struct account *
     struct account *copy = arena_alloc(ledger->arena, sizeof *copy);
     *copy = *account;
     *slot = copy;
+    *table_slot(ledger->by_id, &copy->id, sizeof copy->id) = copy;
     if (ledger->account_count == ledger->account_capacity) {
         size_t capacity = ledger->account_capacity ? ledger->account_capacity * 2 : 64;
         struct account **grown = arena_alloc(ledger->arena, capacity * sizeof(struct account *));
@@ -53,6 +55,23 @@ struct account *ledger_account(const struct ledger *ledger, uint64_t owner_id, e
     return table_find(ledger->by_key, &key, sizeof key);
 }
 
+struct account *ledger_account_by_id(const struct ledger *ledger, int64_t id)
+{
+    return table_find(ledger->by_id, &id, sizeof id);
+}
+
+int64_t account_spendable(const struct account *account)
+{
+    int64_t spendable;
+    return __builtin_add_overflow(account->available, account->overdraft_minor, &spendable) ? INT64_MAX : spendable;
+}
+
+struct journal *ledger_last(const struct ledger *ledger)
+{
+    assert(ledger->journal_count > 0);
+    return &ledger->journals[ledger->journal_count - 1];
+}
+
 static bool legs_balance(const struct leg *legs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -67,16 +86,37 @@ static bool legs_balance(const struct leg *legs, size_t count)
     return true;
 }
 
-static bool leg_apply(const struct leg *leg, struct error *e)
+/* What the engine has executed, or gives back, was agreed when the money was set aside. */
+static bool settles(enum journal_kind kind)
+{
+    return kind == JOURNAL_TRADE || kind == JOURNAL_RELEASE;
+}
+
+static bool leg_allowed(const struct leg *leg, struct error *e)
+{
+    const struct account *account = leg->account;
+    if (account->status == ACCOUNT_CLOSED)
+        return error_field(
+            e, ERROR_REFUSED, "account-closed", "account_id", "account %" PRId64 " is closed", account->id);
+    if (account->status == ACCOUNT_FROZEN && leg->available_delta < 0)
+        return error_field(e, ERROR_REFUSED, "account-frozen", "account_id",
+            "account %" PRId64 " is frozen: nothing goes out", account->id);
+    return true;
+}
+
+static bool leg_apply(const struct leg *leg, enum journal_kind kind, struct error *e)
 {
     struct account *account = leg->account;
+    if (!settles(kind) && !leg_allowed(leg, e))
+        return false;
     int64_t available, held, total;
     if (__builtin_add_overflow(account->available, leg->available_delta, &available) ||
         __builtin_add_overflow(account->held, leg->held_delta, &held) ||
         __builtin_add_overflow(available, held, &total))
         return error_field(e, ERROR_REFUSED, "overflow", "amount", "the balance would be larger than can be booked");
-    if (held < 0 || (account->kind == ACCOUNT_USER && available < 0))
-        return error_field(e, ERROR_REFUSED, "insufficient-funds", "", "the account would go below zero");
+    bool owes = leg->available_delta < 0 && account->kind == ACCOUNT_USER && available < -account->overdraft_minor;
+    if (held < 0 || owes)
+        return error_field(e, ERROR_REFUSED, "insufficient-funds", "", "the account would go below its limit");
     account->available = available;
     account->held = held;
     account->changed = true;
@@ -87,6 +127,18 @@ static void entry_undo(const struct entry *entry)
 {
     entry->account->available -= entry->available_delta;
     entry->account->held -= entry->held_delta;
+}
+
+/* Money that came too late for the one who closed the account waits in it until an operator sees to it. */
+static void wake_closed(struct ledger *ledger, size_t first_entry)
+{
+    for (size_t i = first_entry; i < ledger->entry_count; i++) {
+        struct account *account = ledger->entries[i].account;
+        if (account->status != ACCOUNT_CLOSED)
+            continue;
+        account->status = ACCOUNT_FROZEN;
+        account->terms_changed = true;
+    }
 }
 
 bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *reference, const struct leg *legs,
@@ -100,7 +152,7 @@ bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *refe
     for (size_t i = 0; i < count; i++) {
         if (legs[i].available_delta == 0 && legs[i].held_delta == 0)
             continue;
-        if (!leg_apply(&legs[i], e)) {
+        if (!leg_apply(&legs[i], kind, e)) {
             while (ledger->entry_count > first)
                 entry_undo(&ledger->entries[--ledger->entry_count]);
             return false;
@@ -123,10 +175,12 @@ bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *refe
         .id = ledger->journal_ids[ledger->journal_count],
         .kind = kind,
         .reference = arena_strdup(ledger->arena, reference),
+        .cause = ledger->cause,
         .first_entry = first,
         .entry_count = ledger->entry_count - first,
     };
     ledger->journal_count++;
+    wake_closed(ledger, first);
     return true;
 }
 

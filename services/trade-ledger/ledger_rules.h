@@ -2,8 +2,10 @@
  *
  * Accounts are loaded and locked by store.c, changed here, and stored with their final balances; each journal and each
  * entry, with the balances after it, becomes a row. Invariants: a journal's deltas sum to zero per asset over both
- * buckets; a user's buckets never go below zero; nobody's held does; available + held fits into int64. A journal that
- * would break one is refused as a whole. */
+ * buckets; what a user has available never goes below zero, or his overdraft; nobody's held does; available + held fits
+ * into int64; nothing goes out of a frozen account but what was set aside before, and nothing moves in a closed one. A
+ * journal that would break one is refused as a whole. The engine's executions settle what was agreed before: they book
+ * also into accounts that are frozen, and what they bring into a closed one leaves it frozen. */
 #pragma once
 
 #include "table.h"
@@ -17,7 +19,9 @@ struct account {
     int32_t kind; /* enum account_kind */
     int32_t asset_id;
     int64_t available, held;
-    bool changed;
+    enum account_status status; /* 0: as open */
+    int64_t overdraft_minor;    /* of a user's: may go below zero by this */
+    bool changed, terms_changed;
 };
 
 struct leg {
@@ -35,13 +39,17 @@ struct entry {
 struct journal {
     int64_t id;
     enum journal_kind kind;
-    const char *reference; /* in the arena */
+    const char *reference;   /* in the arena */
+    const char *cause;       /* source and id of the request or event behind it; NULL: none */
+    const char *note;        /* NULL: none */
+    int64_t effective_at_us; /* 0: when it is posted */
     size_t first_entry, entry_count;
 };
 
 struct ledger {
     struct arena *arena;
-    struct table *by_key;
+    struct table *by_key, *by_id;
+    const char *cause; /* of the journals that are posted next; borrowed */
     struct account **accounts;
     size_t account_count, account_capacity;
     struct journal *journals;
@@ -51,7 +59,7 @@ struct ledger {
     int64_t locked_at_us; /* the database's clock, read once all accounts were locked: when its journals are posted */
 };
 
-enum { LEDGER_LEGS_MAX = 16 }; /* of one journal */
+enum { LEDGER_LEGS_MAX = 64 }; /* of one journal */
 
 struct ledger *ledger_new(struct arena *arena);
 
@@ -62,11 +70,17 @@ void ledger_set_ids(struct ledger *ledger, const int64_t *journal_ids, size_t jo
 struct account *ledger_add_account(struct ledger *ledger, const struct account *account); /* copies */
 struct account *ledger_account(
     const struct ledger *ledger, uint64_t owner_id, enum account_kind kind, int32_t asset_id);
+struct account *ledger_account_by_id(const struct ledger *ledger, int64_t id); /* NULL: not loaded */
 
-/* Applies all legs or none. Legs without a movement make no entry. Errors: REFUSED: insufficient-funds, unbalanced
- * (also for an empty journal), overflow. */
+/* What may go out of it now: what is available, and the overdraft. */
+int64_t account_spendable(const struct account *account);
+
+/* Applies all legs or none. Legs without a movement make no entry. Errors: REFUSED: insufficient-funds, account-frozen,
+ * account-closed, unbalanced (also for an empty journal), overflow. */
 MUST_CHECK bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *reference,
     const struct leg *legs, size_t count, struct error *e);
+
+struct journal *ledger_last(const struct ledger *ledger);
 
 /* Takes back all journals from number `mark` (an earlier journal_count) on. */
 void ledger_undo(struct ledger *ledger, size_t mark);

@@ -7,7 +7,16 @@
 
 #include <unistd.h>
 
-enum { LANE_COMMANDS = 1, CHORES_EVERY_MS = 1000, STOP_CHECK_MS = 100 };
+/* Money goes by lanes of its own: a large request of transfers keeps no order waiting. */
+enum {
+    LANE_COMMANDS = 1,
+    LANE_MONEY,
+    LANE_MANY,
+    MANY_AT_ONCE_MAX = 4,
+    MANY_BODY_MAX = 1024 * 1024,
+    CHORES_EVERY_MS = 1000,
+    STOP_CHECK_MS = 100
+};
 
 static const struct http_route routes[] = {
     { "POST", "/orders", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
@@ -25,6 +34,19 @@ static const struct http_route routes[] = {
     { "DELETE", "/orders/:id", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .lane = LANE_COMMANDS },
     { "POST", "/fund/topup", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
         .lane = LANE_COMMANDS },
+    { "POST", "/transfers", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true,
+        .lane = LANE_MONEY },
+    { "POST", "/transfers/batch", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true,
+        .idempotent = true, .lane = LANE_MANY, .batch_max = MANY_AT_ONCE_MAX, .body_max = MANY_BODY_MAX },
+    { "POST", "/ledger/journals", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true,
+        .idempotent = true, .lane = LANE_MONEY },
+    { "POST", "/ledger/journals/batch", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true,
+        .idempotent = true, .lane = LANE_MANY, .batch_max = MANY_AT_ONCE_MAX, .body_max = MANY_BODY_MAX },
+    { "PATCH", "/admin/accounts/:id", .handle_batch = http_commands, .auth = HTTP_AUTH_USER, .json = true,
+        .lane = LANE_MONEY },
+    { "GET", "/accounts", get_accounts, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "GET", "/admin/accounts", get_admin_accounts, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "GET", "/assets", get_assets, .auth = HTTP_AUTH_NONE, .read_only = true },
     { "GET", "/orders", get_orders, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/orders/:id", get_order, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/orders/:id/fills", get_order_fills, .auth = HTTP_AUTH_USER, .read_only = true },
@@ -39,10 +61,12 @@ static const struct http_route routes[] = {
 
 static const char *const request_topics[] = { "orders.requests.v1", "topups.requests.v1", NULL };
 static const char *const posting_topics[] = { "ledger.postings.v1", NULL };
+static const char *const user_topics[] = { "identity.users.v1", NULL };
 
 static const struct subscription subscriptions[] = {
     { .group = "ledger-requests", .topics = request_topics, .handle = events_requests },
     { .group = "ledger-postings", .topics = posting_topics, .handle = events_postings, .ordered = true },
+    { .group = "ledger-users", .topics = user_topics, .handle = events_users },
     { 0 },
 };
 

@@ -149,6 +149,7 @@ static void asset_from_row(const struct pg_result *rows, size_t row, struct asse
     ret->id = (int32_t)pg_get_int64(rows, row, 0);
     copy_text(ret->code, sizeof ret->code, pg_get_text(rows, row, 1));
     ret->scale = (uint32_t)pg_get_int64(rows, row, 2);
+    ret->class = (int32_t)pg_get_int64(rows, row, 3);
 }
 
 static bool market_from_row(
@@ -233,6 +234,7 @@ static void publish_asset(struct outbox *outbox, const struct asset *asset)
     message.asset_id = (uint32_t)asset->id;
     message.code = (char *)asset->code;
     message.scale = asset->scale;
+    message.class_ = (Penstock__Markets__V1__AssetClass)asset->class;
     outbox_add(outbox, "assets.v1", asset->code, &message.base, NULL);
 }
 

@@ -1,6 +1,8 @@
 /* JSON → command. */
 #include "requests.h"
 
+#include "requests_parts.h"
+
 #include <event_bus/event.h>
 
 #include <stdlib.h>
@@ -40,7 +42,7 @@ static const struct name self_trade_modes[] = { { "cancel_newest", SELF_TRADE_CA
     { "cancel_oldest", SELF_TRADE_CANCEL_NEWEST + 1 }, { "cancel_both", SELF_TRADE_CANCEL_NEWEST + 2 },
     { "decrement", SELF_TRADE_DECREMENT }, { NULL, 0 } };
 
-static bool time_from_json(const json_t *json, const char *field, int64_t *ret_us, struct error *e)
+bool time_from_json(const json_t *json, const char *field, int64_t *ret_us, struct error *e)
 {
     const char *text = NULL;
     *ret_us = 0;
@@ -87,8 +89,7 @@ static bool topup_from_json(const json_t *json, struct topup_request *topup, str
 }
 
 /* A whole number within bounds. */
-static bool int_from_json(
-    const json_t *json, const char *field, int64_t min, int64_t max, int64_t *ret_value, struct error *e)
+bool int_from_json(const json_t *json, const char *field, int64_t min, int64_t max, int64_t *ret_value, struct error *e)
 {
     const json_t *value = json_object_get(json, field);
     if (!value)
@@ -102,17 +103,17 @@ static bool int_from_json(
     return true;
 }
 
-static bool array_from_json(
-    const json_t *json, const char *field, size_t min, const json_t **ret_array, struct error *e)
+bool array_from_json(
+    const json_t *json, const char *field, size_t min, size_t max, const json_t **ret_array, struct error *e)
 {
     const json_t *array = json_object_get(json, field);
     if (!array)
         return error_field(e, ERROR_INVALID, "missing-field", field, "%s is missing", field);
     if (!json_is_array(array))
         return error_field(e, ERROR_INVALID, "wrong-type", field, "%s must be an array", field);
-    if (json_array_size(array) < min || json_array_size(array) > BATCH_ORDERS_MAX)
+    if (json_array_size(array) < min || json_array_size(array) > max)
         return error_field(
-            e, ERROR_REFUSED, "out-of-range", field, "%s must have %zu to %d elements", field, min, BATCH_ORDERS_MAX);
+            e, ERROR_REFUSED, "out-of-range", field, "%s must have %zu to %zu elements", field, min, max);
     *ret_array = array;
     return true;
 }
@@ -138,7 +139,7 @@ static bool batch_from_json(const json_t *json, struct arena *arena, struct comm
 {
     static const char *const fields[] = { "orders", NULL };
     const json_t *orders = NULL;
-    if (!json_only_fields(json, fields, e) || !array_from_json(json, "orders", 1, &orders, e))
+    if (!json_only_fields(json, fields, e) || !array_from_json(json, "orders", 1, BATCH_ORDERS_MAX, &orders, e))
         return false;
     command->many = (struct many){ .symbol = "", .count = json_array_size(orders) };
     command->many.each = arena_alloc(arena, command->many.count * sizeof *command->many.each);
@@ -178,7 +179,8 @@ static bool quotes_from_json(const json_t *json, struct arena *arena, struct com
     const json_t *quotes = NULL;
     int64_t set = 0;
     if (!json_only_fields(json, fields, e) || !json_get_string(json, "symbol", &symbol, e) ||
-        !int_from_json(json, "quote_set", 1, QUOTE_SET_MAX, &set, e) || !array_from_json(json, "quotes", 0, &quotes, e))
+        !int_from_json(json, "quote_set", 1, QUOTE_SET_MAX, &set, e) ||
+        !array_from_json(json, "quotes", 0, BATCH_ORDERS_MAX, &quotes, e))
         return false;
     command->many = (struct many){ .symbol = symbol, .quote_set = (int32_t)set, .count = json_array_size(quotes) };
     command->many.each = arena_alloc(arena, (command->many.count + 1) * sizeof *command->many.each);
@@ -261,13 +263,14 @@ static bool read_dead_man(const struct http_request *r, struct arena *arena, str
     return dead_man_from_json(r->json, command, e);
 }
 
-/* What each route asks for. The first that fits counts; path NULL: any. Where no key is needed the same request twice
- * does no more than once anyhow; a key that is given is heeded. */
+/* What each route asks for. The first that fits counts; path NULL: any, "*" in it: one id. Where no key is needed the
+ * same request twice does no more than once anyhow; a key that is given is heeded. */
 static const struct door {
     const char *method, *path;
     enum command_kind kind;
     bool needs_key;
     bool (*read)(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
+    bool for_operators;
 } doors[] = {
     { "POST", "/orders", COMMAND_PLACE_ORDER, true, read_place },
     { "POST", "/orders/batch", COMMAND_PLACE_MANY, true, read_batch },
@@ -275,18 +278,47 @@ static const struct door {
     { "POST", "/orders/cancel-all", COMMAND_CANCEL_ALL, false, read_cancel_all },
     { "POST", "/orders/cancel-all-after", COMMAND_DEAD_MAN, false, read_dead_man },
     { "POST", "/fund/topup", COMMAND_TOP_UP, true, read_topup },
+    { "POST", "/transfers", COMMAND_TRANSFER, true, read_transfer },
+    { "POST", "/transfers/batch", COMMAND_TRANSFER_MANY, true, read_transfers },
+    { "POST", "/ledger/journals", COMMAND_JOURNAL, true, read_journal, .for_operators = true },
+    { "POST", "/ledger/journals/batch", COMMAND_JOURNAL_MANY, true, read_journals, .for_operators = true },
+    { "PATCH", "/admin/accounts/*", COMMAND_ACCOUNT_CHANGE, false, read_account_change, .for_operators = true },
     { "PATCH", NULL, COMMAND_AMEND_ORDER, false, read_amend },
     { "DELETE", NULL, COMMAND_CANCEL_ORDER, false, read_cancel },
 };
+
+static bool path_fits(const char *pattern, const char *path)
+{
+    for (; *pattern; pattern++) {
+        size_t id = strcspn(path, "/");
+        if (*pattern == '*' && id > 0)
+            path += id;
+        else if (*pattern == *path)
+            path++;
+        else
+            return false;
+    }
+    return *path == '\0';
+}
 
 static const struct door *door_of(const struct http_request *request)
 {
     for (size_t i = 0; i < ARRAY_LEN(doors); i++) {
         if (strcmp(doors[i].method, request->method) == 0 &&
-            (!doors[i].path || strcmp(doors[i].path, request->path) == 0))
+            (!doors[i].path || path_fits(doors[i].path, request->path)))
             return &doors[i];
     }
     return NULL;
+}
+
+bool claims_operator(const struct jwt_claims *claims)
+{
+    char scope[sizeof claims->scope], *rest = NULL;
+    memcpy(scope, claims->scope, sizeof scope);
+    for (char *word = strtok_r(scope, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        if (strcmp(word, "operator") == 0 || strcmp(word, "admin") == 0)
+            return true;
+    return false;
 }
 
 /* Two bodies that say the same, whatever their spacing and the order of their fields, are the same request. */
@@ -312,7 +344,10 @@ bool command_from_request(
         .request_source = "http",
         .request_id = request->idempotency_key,
         .traceparent = request->trace.parent,
+        .by_operator = claims_operator(&request->claims),
     };
+    if (door->for_operators && !command->by_operator)
+        return error_field(e, ERROR_DENIED, "role-needed", "", "this needs the role of an operator");
     if (door->needs_key && !request->idempotency_key[0])
         return error_field(
             e, ERROR_INVALID, "idempotency-key-missing", "Idempotency-Key", "an Idempotency-Key is needed");

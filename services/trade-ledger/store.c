@@ -62,6 +62,8 @@ static void fill_accounts(struct ledger *ledger, const struct pg_result *rows)
             .asset_id = (int32_t)pg_get_int64(rows, row, 3),
             .available = pg_get_int64(rows, row, 4),
             .held = pg_get_int64(rows, row, 5),
+            .status = (enum account_status)pg_get_int64(rows, row, 6),
+            .overdraft_minor = pg_get_int64(rows, row, 7),
         };
         ledger_add_account(ledger, &account);
     }
@@ -192,6 +194,22 @@ static bool send_traders(
     return pg_send(pg, &sql_traders_find, ret_traders, e);
 }
 
+/* All accounts by one statement, so that they are locked in one order; the plainest that will do. */
+static bool send_accounts_lock(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
+{
+    bool by_id = wants->account_id_count > 0, for_orders = wants->amends > 0;
+    if (wants->account_count == 0 && !by_id && !for_orders)
+        return true;
+    arg_accounts(pg, wants, wants->account_count);
+    if (!by_id && !for_orders)
+        return pg_send(pg, &sql_accounts_lock, &loaded->accounts, e);
+    arg_named_orders(pg, wants);
+    if (!by_id)
+        return pg_send(pg, &sql_accounts_lock_for_orders, &loaded->accounts, e);
+    pg_arg_int64s(pg, wants->account_ids, wants->account_id_count);
+    return pg_send(pg, &sql_accounts_lock_named, &loaded->accounts, e);
+}
+
 /* Locks: users whose orders are counted, accounts, then orders. What has no lock of its own is read after them. */
 static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
 {
@@ -199,18 +217,13 @@ static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *
         return false;
     if (wants->create_count > 0) {
         arg_accounts(pg, wants, wants->create_count);
+        pg_arg_int32s(pg, wants->known_only, wants->create_count);
         if (!pg_send(pg, &sql_accounts_create, NULL, e))
             return false;
     }
-    size_t named = wants->named_count + wants->named_client_count;
-    if (wants->account_count + wants->amends > 0) {
-        arg_accounts(pg, wants, wants->account_count);
-        if (wants->amends > 0)
-            arg_named_orders(pg, wants);
-        if (!pg_send(pg, wants->amends > 0 ? &sql_accounts_lock_for_orders : &sql_accounts_lock, &loaded->accounts, e))
-            return false;
-    }
-    if (named > 0) {
+    if (!send_accounts_lock(pg, wants, loaded, e))
+        return false;
+    if (wants->named_count + wants->named_client_count > 0) {
         arg_named_orders(pg, wants);
         if (!pg_send(pg, &sql_orders_lock, &loaded->named, e))
             return false;
@@ -306,31 +319,63 @@ bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, s
     return true;
 }
 
+/* Accounts with new terms are stored apart from the many that have only moved. */
+static bool save_accounts(struct pg *pg, const struct ledger *ledger, bool with_terms, struct error *e)
+{
+    struct arena *arena = ledger->arena;
+    size_t n = 0;
+    struct account **accounts = arena_alloc(arena, (ledger->account_count + 1) * sizeof(struct account *));
+    for (size_t i = 0; i < ledger->account_count; i++) {
+        struct account *account = ledger->accounts[i];
+        if (account->terms_changed == with_terms && (account->changed || with_terms))
+            accounts[n++] = account;
+    }
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, accounts[i]->id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, accounts[i]->available), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, accounts[i]->held), n);
+    if (!with_terms)
+        return pg_send(pg, &sql_accounts_save, NULL, e);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)accounts[i]->status), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, accounts[i]->overdraft_minor), n);
+    return pg_send(pg, &sql_accounts_set, NULL, e);
+}
+
+/* Most journals say nothing besides their cause, and are stored with fewer columns. */
+static bool save_journals(struct pg *pg, const struct ledger *ledger, bool more, int64_t now_us, struct error *e)
+{
+    struct arena *arena = ledger->arena;
+    size_t n = 0;
+    const struct journal **journals = arena_alloc(arena, (ledger->journal_count + 1) * sizeof(struct journal *));
+    for (size_t i = 0; i < ledger->journal_count; i++) {
+        if ((ledger->journals[i].note || ledger->journals[i].effective_at_us) == more)
+            journals[n++] = &ledger->journals[i];
+    }
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, journals[i]->id), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)journals[i]->kind), n);
+    pg_arg_texts(pg, COLUMN(const char *, n, journals[i]->reference), n);
+    pg_arg_int64(pg, now_us);
+    pg_arg_texts(pg, COLUMN(const char *, n, journals[i]->cause), n);
+    if (!more)
+        return pg_send(pg, &sql_journals_insert, NULL, e);
+    pg_arg_texts(pg, COLUMN(const char *, n, journals[i]->note), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, journals[i]->effective_at_us), n);
+    return pg_send(pg, &sql_journals_insert_more, NULL, e);
+}
+
 /* Accounts, journals and entries as the batch leaves them. */
 static bool save_ledger(struct pg *pg, const struct ledger *ledger, int64_t now_us, struct error *e)
 {
     struct arena *arena = ledger->arena;
-    size_t changed = 0;
-    struct account **accounts = arena_alloc(arena, (ledger->account_count + 1) * sizeof(struct account *));
-    for (size_t i = 0; i < ledger->account_count; i++) {
-        if (ledger->accounts[i]->changed)
-            accounts[changed++] = ledger->accounts[i];
-    }
-    if (changed > 0) {
-        pg_arg_int64s(pg, COLUMN(int64_t, changed, accounts[i]->id), changed);
-        pg_arg_int64s(pg, COLUMN(int64_t, changed, accounts[i]->available), changed);
-        pg_arg_int64s(pg, COLUMN(int64_t, changed, accounts[i]->held), changed);
-        if (!pg_send(pg, &sql_accounts_save, NULL, e))
-            return false;
-    }
     size_t n = ledger->journal_count;
+    if (!save_accounts(pg, ledger, false, e) || !save_accounts(pg, ledger, true, e))
+        return false;
     if (n == 0)
         return true;
-    pg_arg_int64s(pg, COLUMN(int64_t, n, ledger->journals[i].id), n);
-    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)ledger->journals[i].kind), n);
-    pg_arg_texts(pg, COLUMN(const char *, n, ledger->journals[i].reference), n);
-    pg_arg_int64(pg, now_us);
-    if (!pg_send(pg, &sql_journals_insert, NULL, e))
+    if (!save_journals(pg, ledger, false, now_us, e) || !save_journals(pg, ledger, true, now_us, e))
         return false;
 
     size_t m = ledger->entry_count;
@@ -479,6 +524,22 @@ static bool save_dead_men(struct pg *pg, const struct batch *batch, struct error
     return pg_send(pg, &sql_dead_man_clear, NULL, e);
 }
 
+static bool save_account_changes(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    const struct account_change *changes = batch->account_changes;
+    size_t n = batch->account_change_count;
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, changes[i].account_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, (int64_t)changes[i].changed_by), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)changes[i].status), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, changes[i].overdraft_minor), n);
+    pg_arg_texts(pg, COLUMN(const char *, n, changes[i].reason), n);
+    pg_arg_int64(pg, batch->now_us);
+    return pg_send(pg, &sql_account_changes_insert, NULL, e);
+}
+
 static struct bytes text_bytes(const char *text)
 {
     return (struct bytes){ text, text ? strlen(text) : 0 };
@@ -504,7 +565,7 @@ bool store_save(struct pg *pg, const struct batch *batch, struct error *e)
 {
     return save_ledger(pg, batch->ledger, batch->now_us, e) && save_new_orders(pg, batch, e) &&
            save_amends(pg, batch, e) && save_cancels(pg, batch, e) && save_topups(pg, batch, e) &&
-           save_dead_men(pg, batch, e) && save_seen(pg, batch, e);
+           save_dead_men(pg, batch, e) && save_account_changes(pg, batch, e) && save_seen(pg, batch, e);
 }
 
 static void fill_progress(struct arena *arena, const struct pg_result *rows, struct table *progress)

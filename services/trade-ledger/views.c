@@ -20,8 +20,11 @@ static const char *const post_only_names[] = { "", "reject", "slide" };
 static const char *const self_trade_names[] = { "", "cancel_newest", "cancel_oldest", "cancel_both", "decrement" };
 static const char *const amend_names[] = { "", "amend_requested", "amended", "amend_rejected" };
 static const char *const market_status_names[] = { "", "open", "halted", "cancel_only", "auction" };
+static const char *const journal_names[] = { "", "topup", "hold", "trade", "release", "transfer", "transfer_hold",
+    "transfer_post", "transfer_void", "manual", "reversal" };
 static const char *const account_names[] = { "", "user", "funding", "fees", "suspense", "house" };
-static const char *const journal_names[] = { "", "topup", "hold", "trade", "release" };
+static const char *const account_status_names[] = { "", "open", "frozen", "closed" };
+static const char *const asset_class_names[] = { "", "currency", "crypto" };
 
 static const char *name_in(const char *const *names, size_t count, int value)
 {
@@ -49,14 +52,35 @@ bool order_status_parse(const char *name, int *ret_status)
     return false;
 }
 
+const char *journal_kind_name(int kind)
+{
+    return name_in(journal_names, ARRAY_LEN(journal_names), kind);
+}
+
 const char *account_kind_name(int kind)
 {
     return name_in(account_names, ARRAY_LEN(account_names), kind);
 }
 
-const char *journal_kind_name(int kind)
+static bool name_parse(const char *const *names, int count, const char *name, int *ret)
 {
-    return name_in(journal_names, ARRAY_LEN(journal_names), kind);
+    for (int i = 1; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool account_kind_parse(const char *name, int *ret_kind)
+{
+    return name_parse(account_names, ARRAY_LEN(account_names), name, ret_kind);
+}
+
+bool account_status_parse(const char *name, int *ret_status)
+{
+    return name_parse(account_status_names, ARRAY_LEN(account_status_names), name, ret_status);
 }
 
 json_t *view_time(int64_t time_us)
@@ -199,6 +223,81 @@ json_t *view_topup(const struct topup *topup, const struct asset *asset, const s
         set(json, "reference", json_string(topup->reference));
     set(json, "balance", view_balance(asset, account->available, account->held));
     set(json, "booked_at", view_time(now_us));
+    return json;
+}
+
+json_t *view_account(const struct account *account, const struct asset *asset)
+{
+    json_t *json = view_balance(asset, account->available, account->held);
+    set(json, "account_id", view_id((uint64_t)account->id));
+    set(json, "kind", json_string(account_kind_name(account->kind)));
+    if (account->owner_id != 0)
+        set(json, "user_id", view_id(account->owner_id));
+    set(json, "status", json_string(name_in(account_status_names, ARRAY_LEN(account_status_names), account->status)));
+    set(json, "overdraft", view_amount(asset, account->overdraft_minor));
+    return json;
+}
+
+json_t *view_asset(const struct asset *asset)
+{
+    json_t *json = json_object();
+    set(json, "asset", json_string(asset->code));
+    set(json, "scale", json_integer(asset->scale));
+    set(json, "class", json_string(name_in(asset_class_names, ARRAY_LEN(asset_class_names), asset->class)));
+    return json;
+}
+
+static void set_notes(json_t *json, const struct journal *journal, int64_t now_us)
+{
+    if (journal->note)
+        set(json, "reference", json_string(journal->note));
+    if (journal->effective_at_us)
+        set(json, "effective_at", view_time(journal->effective_at_us));
+    set(json, "posted_at", view_time(now_us));
+}
+
+json_t *view_transfer(const struct ledger *ledger, const struct journal *journal, const struct asset *asset,
+    bool both_sides, int64_t now_us)
+{
+    const struct entry *from = &ledger->entries[journal->first_entry], *to = from + 1;
+    json_t *json = json_object();
+    set(json, "transfer_id", view_id((uint64_t)journal->id));
+    set(json, "journal_id", view_id((uint64_t)journal->id));
+    set(json, "status", json_string("posted"));
+    set(json, "currency", json_string(asset->code));
+    set(json, "amount", view_amount(asset, to->available_delta));
+    set(json, "from_account_id", view_id((uint64_t)from->account->id));
+    set(json, "to_account_id", view_id((uint64_t)to->account->id));
+    if (to->account->owner_id != 0)
+        set(json, "to_user_id", view_id(to->account->owner_id));
+    set(json, "balance", view_balance(asset, from->available_after, from->held_after));
+    if (both_sides)
+        set(json, "to_balance", view_balance(asset, to->available_after, to->held_after));
+    set_notes(json, journal, now_us);
+    return json;
+}
+
+json_t *view_journal(
+    const struct markets *markets, const struct ledger *ledger, const struct journal *journal, int64_t now_us)
+{
+    json_t *json = json_object(), *entries = json_array();
+    for (size_t i = 0; i < journal->entry_count; i++) {
+        const struct entry *entry = &ledger->entries[journal->first_entry + i];
+        const struct asset *asset = asset_by_id(markets, entry->account->asset_id);
+        json_t *row = json_object();
+        set(row, "entry_id", view_id((uint64_t)entry->id));
+        set(row, "account_id", view_id((uint64_t)entry->account->id));
+        set(row, "asset", json_string(asset->code));
+        set(row, "available_delta", view_amount(asset, entry->available_delta));
+        set(row, "held_delta", view_amount(asset, entry->held_delta));
+        set(row, "available", view_amount(asset, entry->available_after));
+        set(row, "held", view_amount(asset, entry->held_after));
+        json_array_append_new(entries, row);
+    }
+    set(json, "journal_id", view_id((uint64_t)journal->id));
+    set(json, "kind", json_string(journal_kind_name((int)journal->kind)));
+    set(json, "entries", entries);
+    set_notes(json, journal, now_us);
     return json;
 }
 

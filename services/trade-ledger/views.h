@@ -12,6 +12,13 @@ json_t *view_topup(const struct topup *topup, const struct asset *asset, const s
 json_t *view_amend(const struct order *order, const struct market *market);
 json_t *view_cancel(const struct order *order, const struct market *market);
 json_t *view_market(const struct market *market, int64_t last_price_ticks);
+json_t *view_account(const struct account *account, const struct asset *asset); /* with its balance */
+json_t *view_asset(const struct asset *asset);
+/* both_sides: tell also what the recipient has now. */
+json_t *view_transfer(const struct ledger *ledger, const struct journal *journal, const struct asset *asset,
+    bool both_sides, int64_t now_us);
+json_t *view_journal(
+    const struct markets *markets, const struct ledger *ledger, const struct journal *journal, int64_t now_us);
 json_t *view_time(int64_t time_us);
 json_t *view_id(uint64_t id);
 json_t *view_price(const struct market *market, int64_t price_ticks);
@@ -23,5 +30,7 @@ char *view_text(json_t *json, struct arena *arena); /* compact text in the arena
 const char *side_name(enum side side);
 const char *order_status_name(int status);
 bool order_status_parse(const char *name, int *ret_status);
-const char *account_kind_name(int kind);
 const char *journal_kind_name(int kind);
+const char *account_kind_name(int kind);
+bool account_kind_parse(const char *name, int *ret_kind);
+bool account_status_parse(const char *name, int *ret_status);

@@ -55,6 +55,15 @@ int cmd_relay_resume(struct cli *cli, int argc, char **argv);
 int cmd_relay_replay(struct cli *cli, int argc, char **argv);
 int cmd_relay_parked_list(struct cli *cli, int argc, char **argv);
 int cmd_relay_parked_retry(struct cli *cli, int argc, char **argv);
+int cmd_accounts(struct cli *cli, int argc, char **argv);
+int cmd_transfer(struct cli *cli, int argc, char **argv);
+int cmd_admin_grant(struct cli *cli, int argc, char **argv);
+int cmd_admin_revoke(struct cli *cli, int argc, char **argv);
+int cmd_admin_accounts(struct cli *cli, int argc, char **argv);
+int cmd_admin_freeze(struct cli *cli, int argc, char **argv);
+int cmd_admin_unfreeze(struct cli *cli, int argc, char **argv);
+int cmd_admin_close(struct cli *cli, int argc, char **argv);
+int cmd_admin_overdraft(struct cli *cli, int argc, char **argv);
 int cmd_demo(struct cli *cli, int argc, char **argv);
 
 /* ---- Settings (parked.c) ---- */

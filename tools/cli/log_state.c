@@ -77,6 +77,12 @@ struct log_state {
     struct map balance_by_key;
     struct map topups; /* value 1: seen in the log */
     size_t missing_topups;
+    struct map journals; /* value: index */
+    struct log_journal {
+        size_t missing; /* entries that are still to come */
+        uint64_t sums;  /* each asset's, times a number of that asset: 0 when all are, and by chance once in 2^64 */
+    } * journal_states;
+    size_t journal_count, journal_capacity, missing_entries;
     struct map ids; /* hash of topic, ce_source, ce_id: two events of one id collide, two ids do so once in 10^6 runs of
                        10^6 */
     uint64_t events;
@@ -96,6 +102,8 @@ void log_state_free(struct log_state *state)
     xfree(state->order_by_id.slots);
     xfree(state->balance_by_key.slots);
     xfree(state->topups.slots);
+    xfree(state->journals.slots);
+    xfree(state->journal_states);
     xfree(state->ids.slots);
     xfree(state);
 }
@@ -168,6 +176,28 @@ void log_state_expect_topup(struct log_state *state, uint64_t topup_id)
 {
     map_put(&state->topups, topup_id, 0);
     state->missing_topups++;
+}
+
+void log_state_expect_journal(struct log_state *state, uint64_t journal_id, size_t entries)
+{
+    if (state->journal_count == state->journal_capacity) {
+        state->journal_capacity = state->journal_capacity ? state->journal_capacity * 2 : 256;
+        state->journal_states =
+            xrealloc(state->journal_states, state->journal_capacity * sizeof *state->journal_states);
+    }
+    map_put(&state->journals, journal_id, state->journal_count);
+    state->journal_states[state->journal_count++] = (struct log_journal){ .missing = entries };
+    state->missing_entries += entries;
+}
+
+size_t log_state_missing_entries(const struct log_state *state)
+{
+    return state->missing_entries;
+}
+
+size_t log_state_journals(const struct log_state *state)
+{
+    return state->journal_count;
 }
 
 void log_state_expect_markets(struct log_state *state, size_t count)
@@ -328,6 +358,31 @@ static bool apply_topup(
     return true;
 }
 
+/* One owner's entries of a journal that only the ledger tells of. When the last has come they sum to zero. */
+static bool apply_entries(
+    struct log_state *state, const struct event *event, const Penstock__Ledger__V1__EntriesPosted *m, struct error *e)
+{
+    size_t index;
+    if (m->kind < PENSTOCK__LEDGER__V1__JOURNAL_KIND__JOURNAL_KIND_TRANSFER ||
+        !map_get(&state->journals, m->journal_id, &index))
+        return true;
+    struct log_journal *journal = &state->journal_states[index];
+    if (m->n_entries > journal->missing)
+        return contradiction(e, event, "a journal has more entries in the log than in the database");
+    for (size_t i = 0; i < m->n_entries; i++) {
+        const Penstock__Ledger__V1__Entry *entry = m->entries[i];
+        struct log_balance *balance = log_state_balance(state, m->owner_id, (int)entry->kind, entry->asset_id);
+        journal->sums +=
+            mix(entry->asset_id) * ((uint64_t)entry->available_delta_minor + (uint64_t)entry->held_delta_minor);
+        balance->available += entry->available_delta_minor;
+        balance->held += entry->held_delta_minor;
+    }
+    journal->missing -= m->n_entries;
+    state->missing_entries -= m->n_entries;
+    return journal->missing > 0 || journal->sums == 0 ||
+           contradiction(e, event, "the entries of a journal do not sum to zero");
+}
+
 /* Whether the legs sum to zero for each asset. A posting has a handful of legs. */
 static bool balanced(const Penstock__Ledger__V1__Posting *posting)
 {
@@ -438,6 +493,8 @@ static bool apply_message(
         return apply_topup(state, event, (const Penstock__Topups__V1__TopupBooked *)message, e);
     if (type == &penstock__ledger__v1__postings_emitted__descriptor)
         return apply_postings(state, event, (const Penstock__Ledger__V1__PostingsEmitted *)message, e);
+    if (type == &penstock__ledger__v1__entries_posted__descriptor)
+        return apply_entries(state, event, (const Penstock__Ledger__V1__EntriesPosted *)message, e);
     if (type == &penstock__trades__v1__trade_executed__descriptor)
         return apply_trade(state, event, (const Penstock__Trades__V1__TradeExecuted *)message, e);
     if (type == &penstock__orders__v1__order_opened__descriptor) {
@@ -465,10 +522,11 @@ static uint64_t fnv(uint64_t h, const char *text)
 
 static const ProtobufCMessageDescriptor *const counted[] = { &penstock__markets__v1__market_configured__descriptor,
     &penstock__orders__v1__order_accepted__descriptor, &penstock__topups__v1__topup_booked__descriptor,
-    &penstock__ledger__v1__postings_emitted__descriptor, &penstock__trades__v1__trade_executed__descriptor,
-    &penstock__orders__v1__order_opened__descriptor, &penstock__orders__v1__order_filled__descriptor,
-    &penstock__orders__v1__order_cancelled__descriptor, &penstock__orders__v1__order_amended__descriptor,
-    &penstock__orders__v1__amend_accepted__descriptor, &penstock__orders__v1__mass_quote_accepted__descriptor };
+    &penstock__ledger__v1__postings_emitted__descriptor, &penstock__ledger__v1__entries_posted__descriptor,
+    &penstock__trades__v1__trade_executed__descriptor, &penstock__orders__v1__order_opened__descriptor,
+    &penstock__orders__v1__order_filled__descriptor, &penstock__orders__v1__order_cancelled__descriptor,
+    &penstock__orders__v1__order_amended__descriptor, &penstock__orders__v1__amend_accepted__descriptor,
+    &penstock__orders__v1__mass_quote_accepted__descriptor };
 
 bool log_state_apply(struct log_state *state, const struct event *event, struct error *e)
 {

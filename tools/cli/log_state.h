@@ -1,8 +1,10 @@
 /* log_state.h -- what the Kafka log says: every order and every balance, recomputed from orders.accepted.v1,
- * ledger.postings.v1 and topups.events.v1 alone, without the ledger's help. Pure: events in, state out.
+ * ledger.postings.v1 and topups.events.v1, without the ledger's help; and from ledger.entries.v1 for the journals that
+ * are the ledger's own (transfers, operators' journals, reversals), each
+ * of which must sum to zero. Pure: events in, state out.
  *
  * The log may be ahead of the database that it is compared with. The caller marks what the database's snapshot holds
- * (orders, top-ups, the last posting of each market); only that is counted. */
+ * (orders, top-ups, journals, the last posting of each market); only that is counted. */
 #pragma once
 
 #include <event_bus/event.h>
@@ -50,14 +52,17 @@ DEFINE_CLEANUP(struct log_state *, log_state_free)
 /* Before the events: what the database has. */
 void log_state_expect_order(struct log_state *state, uint64_t order_id, uint64_t amend_id); /* 0: never amended */
 void log_state_expect_topup(struct log_state *state, uint64_t topup_id);
+void log_state_expect_journal(struct log_state *state, uint64_t journal_id, size_t entries); /* of the ledger's own */
 void log_state_expect_markets(struct log_state *state, size_t count);
 size_t log_state_missing_markets(const struct log_state *state);
 size_t log_state_missing_orders(const struct log_state *state); /* and amendments: expected, not yet in the log */
 size_t log_state_missing_topups(const struct log_state *state);
+size_t log_state_missing_entries(const struct log_state *state);
+size_t log_state_journals(const struct log_state *state); /* expected */
 
 /* Topic by topic, in this order: markets.v1; orders.accepted.v1; topups.events.v1; ledger.postings.v1; then
- * orders.events.v1 and trades.v1. false: the log contradicts itself (a ce_id twice, a gap in a sequence, legs that do
- * not sum to zero, a fill of an unknown order): *e says where. */
+ * orders.events.v1, trades.v1 and ledger.entries.v1. false: the log contradicts itself (a ce_id twice, a gap in a
+ * sequence, legs that do not sum to zero, a fill of an unknown order): *e says where. */
 MUST_CHECK bool log_state_apply(struct log_state *state, const struct event *event, struct error *e);
 
 struct log_market *log_state_market(struct log_state *state, const char *symbol); /* NULL: unknown */

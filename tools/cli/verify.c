@@ -139,6 +139,13 @@ static bool expect_topup(struct verify *v, const struct pg_result *rows, size_t 
     return true;
 }
 
+static bool expect_journal(struct verify *v, const struct pg_result *rows, size_t row, struct error *e)
+{
+    (void)e;
+    log_state_expect_journal(v->state, (uint64_t)pg_get_int64(rows, row, 0), (size_t)pg_get_int64(rows, row, 1));
+    return true;
+}
+
 static bool read_progress(struct verify *v, struct error *e)
 {
     CLEANUP(pg_result_free) struct pg_result *rows = NULL;
@@ -307,7 +314,8 @@ static bool cut(struct verify *v, struct error *e)
         if (!wait_for_engine(v, market->symbol, e))
             return false;
     return pg_begin(v->pg, e) && pg_query(v->pg, &sql_verify_snapshot, NULL, e) && read_progress(v, e) &&
-           each_row(v, &sql_verify_orders, expect_order, e) && each_row(v, &sql_verify_topups, expect_topup, e);
+           each_row(v, &sql_verify_orders, expect_order, e) && each_row(v, &sql_verify_topups, expect_topup, e) &&
+           each_row(v, &sql_verify_journals, expect_journal, e);
 }
 
 static bool run(struct verify *v, struct error *e)
@@ -315,12 +323,18 @@ static bool run(struct verify *v, struct error *e)
     if (!cut(v, e) || !read_topic(v, "orders.accepted.v1", log_state_missing_orders, e) ||
         !read_topic(v, "topups.events.v1", log_state_missing_topups, e) ||
         !read_topic(v, "ledger.postings.v1", NULL, e) || !read_topic(v, "trades.v1", NULL, e) ||
-        !read_topic(v, "orders.events.v1", NULL, e) || !read_topic(v, "ledger.entries.v1", NULL, e))
+        !read_topic(v, "orders.events.v1", NULL, e) ||
+        !read_topic(v, "ledger.entries.v1", log_state_missing_entries, e))
         return false;
     compared(v, "events read, each ce_id once, sequences gapless", (json_int_t)log_state_events(v->state));
     if (log_state_missing_topups(v->state) > 0)
         return error_set(
             e, ERROR_REFUSED, "%zu top-ups are in the database but not in the log", log_state_missing_topups(v->state));
+    if (log_state_missing_entries(v->state) > 0)
+        return error_set(e, ERROR_REFUSED,
+            "%zu entries of transfers and journals are in the database but not in the log",
+            log_state_missing_entries(v->state));
+    compared(v, "transfers and journals: log = database", (json_int_t)log_state_journals(v->state));
     if (!compare_orders(v, e) || !compare_accounts(v, e) || !compare_books(v, e))
         return false;
     return no_rows(v, &sql_verify_unbalanced, "an asset does not sum to zero", e) &&

@@ -1,6 +1,6 @@
 -- As accounts_lock, and besides the accounts that hold for certain orders. $1 owners, $2 kinds, $3 assets; $4 ids of orders; $5 users
 -- and $6 client_order_ids of others. What it reads of an order never changes.
-SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held
+SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held, a.status, a.overdraft_minor
   FROM accounts a
  WHERE (a.owner_id, a.kind, a.asset_id) IN (
         SELECT * FROM unnest($1::int8[], $2::int4[], $3::int4[])

@@ -1,2 +1,2 @@
 -- All assets.
-SELECT id, code, scale FROM assets ORDER BY id
+SELECT id, code, scale, class FROM assets ORDER BY id

@@ -1,5 +1,5 @@
 -- Locks and reads the accounts that orders and their executions may move. $1: ids of orders.
-SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held
+SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held, a.status, a.overdraft_minor
   FROM accounts a
  WHERE (a.owner_id, a.kind, a.asset_id) IN (
         SELECT w.owner_id, w.kind, s.asset_id

@@ -1,6 +1,6 @@
 #include "fixture.h"
 
-static const struct asset assets[] = { { USD, 8, "USD" }, { BTC, 8, "BTC" }, { ETH, 8, "ETH" } };
+static const struct asset assets[] = { { USD, 8, 1, "USD" }, { BTC, 8, 2, "BTC" }, { ETH, 8, 2, "ETH" } };
 
 static struct market markets[] = {
     { .id = BTC_USD,

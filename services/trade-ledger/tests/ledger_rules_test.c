@@ -124,3 +124,42 @@ Test(markets, units_that_contradict_each_other_stop_the_start)
         cr_expect(cases[i].good || e.kind == ERROR_FATAL, "case %zu", i);
     }
 }
+
+Test(ledger_rules, terms_of_an_account_refuse_what_goes_out_but_not_what_was_agreed_before)
+{
+    static const struct {
+        const char *what, *problem; /* "": it is booked */
+        enum account_status status;
+        int64_t overdraft;
+        enum journal_kind kind;
+        int64_t available, held;
+    } cases[] = {
+        { "a debit of an open account", "", ACCOUNT_OPEN, 0, JOURNAL_TRANSFER, -100, 0 },
+        { "a debit of a frozen account", "account-frozen", ACCOUNT_FROZEN, 0, JOURNAL_TRANSFER, -1, 0 },
+        { "a hold in a frozen account", "account-frozen", ACCOUNT_FROZEN, 0, JOURNAL_HOLD, -1, 1 },
+        { "a credit of a frozen account", "", ACCOUNT_FROZEN, 0, JOURNAL_TRANSFER, 1, 0 },
+        { "what was held leaves a frozen account", "", ACCOUNT_FROZEN, 0, JOURNAL_TRANSFER_POST, 0, -5 },
+        { "a credit of a closed account", "account-closed", ACCOUNT_CLOSED, 0, JOURNAL_TRANSFER, 1, 0 },
+        { "an execution into a closed account", "", ACCOUNT_CLOSED, 0, JOURNAL_TRADE, 1, 0 },
+        { "a debit down to the overdraft", "", ACCOUNT_OPEN, 50, JOURNAL_TRANSFER, -150, 0 },
+        { "a debit beyond the overdraft", "insufficient-funds", ACCOUNT_OPEN, 50, JOURNAL_TRANSFER, -151, 0 },
+        { "a hold down to the overdraft", "", ACCOUNT_OPEN, 50, JOURNAL_HOLD, -150, 150 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct world w = world_new();
+        struct error e = { 0 };
+        w.ann->available = 100;
+        w.ann->held = 5;
+        w.ann->status = cases[i].status;
+        w.ann->overdraft_minor = cases[i].overdraft;
+        struct leg legs[] = { { w.funding, -cases[i].available - cases[i].held, 0 },
+            { w.ann, cases[i].available, cases[i].held } };
+        bool booked = ledger_post(w.batch->ledger, cases[i].kind, "x", legs, 2, &e);
+        cr_expect(booked == !cases[i].problem[0], "%s", cases[i].what);
+        cr_expect_str_eq(e.problem, cases[i].problem, "%s: %s", cases[i].what, e.problem);
+        cr_expect(w.ann->available == 100 + (booked ? cases[i].available : 0), "%s", cases[i].what);
+        bool woken = booked && cases[i].status == ACCOUNT_CLOSED;
+        cr_expect(w.ann->terms_changed == woken && (!woken || w.ann->status == ACCOUNT_FROZEN), "%s", cases[i].what);
+        arena_free(w.arena);
+    }
+}

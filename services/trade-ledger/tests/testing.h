@@ -31,6 +31,7 @@ struct ask {
     const char *method, *path; /* "POST", "/orders" */
     const char *id;            /* for ":id" */
     const char *key, *body, *query;
+    bool by_operator;
 };
 
 struct answer {
@@ -47,6 +48,9 @@ struct answer command(struct world *world, struct ask ask);
 struct answer place(struct world *world, uint64_t user_id, const char *key, const char *body);
 struct answer top_up(struct world *world, uint64_t user_id, const char *key, const char *body);
 struct answer cancel(struct world *world, uint64_t user_id, const char *order_id);
+struct answer transfer(struct world *world, uint64_t user_id, const char *key, const char *body);
+struct answer journal(struct world *world, const char *key, const char *body);           /* by operator 1000 */
+struct answer change_account(struct world *world, int64_t account_id, const char *body); /* likewise */
 struct answer get(struct world *world, http_handler handler, struct ask ask);
 const char *text_of(const struct answer *answer, const char *name); /* a string member, "" if there is none */
 

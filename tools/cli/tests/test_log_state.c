@@ -153,3 +153,46 @@ Test(log_state, ten_thousand_orders_are_kept_apart)
         cr_assert_eq(log_state_order(state, id)->order_id, id);
     log_state_free(state);
 }
+
+/* One side of a journal of `kind`: `amount` for user `owner`. */
+static bool entry(struct log_state *state, int kind, uint64_t journal_id, uint64_t owner, int64_t amount,
+    const char *ce_id, struct error *e)
+{
+    Penstock__Ledger__V1__Entry row = PENSTOCK__LEDGER__V1__ENTRY__INIT;
+    row.kind = PENSTOCK__LEDGER__V1__ACCOUNT_KIND__ACCOUNT_KIND_USER;
+    row.asset_id = USD;
+    row.available_delta_minor = amount;
+    Penstock__Ledger__V1__EntriesPosted m = PENSTOCK__LEDGER__V1__ENTRIES_POSTED__INIT;
+    m.journal_id = journal_id;
+    m.kind = (Penstock__Ledger__V1__JournalKind)kind;
+    m.owner_id = owner;
+    m.n_entries = 1;
+    m.entries = (Penstock__Ledger__V1__Entry *[]){ &row };
+    return apply(state, "ledger.entries.v1", &m.base, ce_id, e);
+}
+
+Test(log_state, a_transfer_counts_by_its_entries_when_the_database_has_it_and_a_trade_does_not)
+{
+    enum { TRADE = 3, TRANSFER = 5 };
+    CLEANUP(log_state_free) struct log_state *state = log_state_new();
+    struct error e;
+    log_state_expect_journal(state, 40, 2);
+    cr_assert(
+        entry(state, TRANSFER, 40, 7, -30, "e-1", &e) && entry(state, TRANSFER, 40, 8, 30, "e-2", &e), "%s", e.message);
+    cr_assert(entry(state, TRANSFER, 41, 7, -5, "e-3", &e) && entry(state, TRADE, 39, 7, -5, "e-4", &e));
+    cr_expect_eq(log_state_missing_entries(state), 0);
+    cr_expect_eq(log_state_balance(state, 7, USER, USD)->available, -30);
+    cr_expect_eq(log_state_balance(state, 8, USER, USD)->available, 30);
+}
+
+Test(log_state, a_journal_whose_entries_do_not_sum_to_zero_or_are_too_many_is_found)
+{
+    enum { TRANSFER = 5 };
+    CLEANUP(log_state_free) struct log_state *state = log_state_new();
+    struct error e;
+    log_state_expect_journal(state, 40, 2);
+    cr_assert(entry(state, TRANSFER, 40, 7, -30, "e-1", &e));
+    cr_expect_eq(log_state_missing_entries(state), 1);
+    cr_expect(!entry(state, TRANSFER, 40, 8, 29, "e-2", &e) && strstr(e.message, "sum to zero"), "%s", e.message);
+    cr_expect(!entry(state, TRANSFER, 40, 9, 1, "e-3", &e) && strstr(e.message, "more entries"), "%s", e.message);
+}

@@ -1,0 +1,129 @@
+/* HTTP in, reads only: accounts and assets. */
+#include "http.h"
+
+#include "../chassis/service.h"
+#include "requests.h"
+#include "sql.h"
+#include "views.h"
+
+#include <string.h>
+
+enum { ACCOUNTS_DEFAULT = 100, ACCOUNTS_MAX = 500, NAME_MAX_BYTES = 32 };
+
+static struct markets_cache *cache(void)
+{
+    struct trade_ledger *ledger = service_state();
+    return ledger->markets;
+}
+
+static json_t *account_rows(const struct pg_result *rows, int64_t *ret_last_id)
+{
+    const struct markets *markets = markets_get(cache());
+    json_t *list = json_array();
+    *ret_last_id = 0;
+    for (size_t i = 0; i < pg_rows(rows); i++) {
+        struct account account = {
+            .id = pg_get_int64(rows, i, 0),
+            .owner_id = (uint64_t)pg_get_int64(rows, i, 1),
+            .kind = (int32_t)pg_get_int64(rows, i, 2),
+            .asset_id = (int32_t)pg_get_int64(rows, i, 3),
+            .available = pg_get_int64(rows, i, 4),
+            .held = pg_get_int64(rows, i, 5),
+            .status = (enum account_status)pg_get_int64(rows, i, 6),
+            .overdraft_minor = pg_get_int64(rows, i, 7),
+        };
+        const struct asset *asset = asset_by_id(markets, account.asset_id);
+        *ret_last_id = account.id;
+        if (asset)
+            json_array_append_new(list, view_account(&account, asset));
+    }
+    markets_put(cache(), markets);
+    return list;
+}
+
+bool get_accounts(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    int64_t last_id;
+    (void)outbox;
+    pg_arg_int64(pg, (int64_t)request->claims.user_id);
+    if (!pg_query(pg, &sql_accounts_own, &rows, e))
+        return false;
+    reply->json = json_pack("{s:o}", "accounts", account_rows(rows, &last_id));
+    return true;
+}
+
+struct account_filter {
+    int64_t owner_id, after, limit;
+    int kind, status;
+    int32_t asset_id;
+};
+
+/* *ret 0 if absent. */
+static bool name_from_query(const struct http_request *request, const char *field,
+    bool (*parse)(const char *name, int *ret), int *ret, struct error *e)
+{
+    char name[NAME_MAX_BYTES];
+    *ret = 0;
+    if (!strstr(request->query, field))
+        return true;
+    return (query_get(request->query, field, name, sizeof name) && parse(name, ret)) ||
+           error_field(e, ERROR_INVALID, "unknown-value", field, "%s has an unknown value", field);
+}
+
+static bool filter_from_query(const struct http_request *request, struct account_filter *ret, struct error *e)
+{
+    char code[ASSET_CODE_MAX];
+    ret->asset_id = 0;
+    if (query_get(request->query, "asset", code, sizeof code)) {
+        const struct markets *markets = markets_get(cache());
+        const struct asset *asset = asset_by_code(markets, code);
+        ret->asset_id = asset ? asset->id : -1;
+        markets_put(cache(), markets);
+    }
+    return query_int(request->query, "user_id", -1, 0, INT64_MAX, &ret->owner_id, e) &&
+           query_int(request->query, "after", 0, 0, INT64_MAX, &ret->after, e) &&
+           query_int(request->query, "limit", ACCOUNTS_DEFAULT, 1, ACCOUNTS_MAX, &ret->limit, e) &&
+           name_from_query(request, "kind", account_kind_parse, &ret->kind, e) &&
+           name_from_query(request, "status", account_status_parse, &ret->status, e);
+}
+
+bool get_admin_accounts(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    struct account_filter filter;
+    int64_t last_id;
+    (void)outbox;
+    if (!claims_operator(&request->claims))
+        return error_field(e, ERROR_DENIED, "role-needed", "", "this needs the role of an operator");
+    if (!filter_from_query(request, &filter, e))
+        return false;
+    pg_arg_int64(pg, filter.owner_id);
+    pg_arg_int32(pg, filter.kind);
+    pg_arg_int32(pg, filter.asset_id);
+    pg_arg_int32(pg, filter.status);
+    pg_arg_int64(pg, filter.after);
+    pg_arg_int64(pg, filter.limit);
+    if (!pg_query(pg, &sql_accounts_list, &rows, e))
+        return false;
+    json_t *list = account_rows(rows, &last_id);
+    bool full = json_array_size(list) >= (size_t)filter.limit;
+    reply->json =
+        json_pack("{s:o, s:o}", "accounts", list, "next_after", full ? view_id((uint64_t)last_id) : json_null());
+    return true;
+}
+
+bool get_assets(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    const struct markets *markets = markets_get(cache());
+    json_t *list = json_array();
+    (void)pg, (void)outbox, (void)request, (void)e;
+    for (size_t i = 0; i < markets->asset_count; i++)
+        json_array_append_new(list, view_asset(&markets->assets[i]));
+    markets_put(cache(), markets);
+    reply->json = json_pack("{s:o}", "assets", list);
+    return true;
+}

@@ -1,0 +1,186 @@
+/* transfers.c -- accounts and transfers; what operators do with accounts; roles. */
+#include "cli.h"
+
+#include "cli_sql.h"
+
+#include <event_bus/pg.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const account_columns[] = { "account_id", "user_id", "kind", "asset", "status", "available", "held",
+    "overdraft", NULL };
+
+static const char *text(const json_t *json, const char *field)
+{
+    const char *value = json_string_value(json_object_get(json, field));
+    return value ? value : "-";
+}
+
+static int show_accounts(struct cli *cli, const char *path)
+{
+    json_t *json;
+    int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        print_table(json_object_get(json, "accounts"), account_columns);
+    json_decref(json);
+    return CLI_OK;
+}
+
+int cmd_accounts(struct cli *cli, int argc, char **argv)
+{
+    (void)argv;
+    return argc > 1 ? cli_usage(cli, "accounts takes no argument") : show_accounts(cli, "/api/accounts");
+}
+
+int cmd_transfer(struct cli *cli, int argc, char **argv)
+{
+    static const struct option options[] = { { "key", required_argument, NULL, 'k' },
+        { "reference", required_argument, NULL, 'r' }, { 0 } };
+    char key[33];
+    const char *given_key = NULL, *reference = NULL;
+    for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
+        if (option == 'k')
+            given_key = optarg;
+        else if (option == 'r')
+            reference = optarg;
+        else
+            return CLI_USAGE;
+    }
+    if (argc - optind != 3)
+        return cli_usage(cli, "a user's id, a currency and an amount are needed");
+    random_key(key);
+    json_t *json, *body = json_pack("{s:s, s:s, s:s}", "to_user_id", argv[optind], "currency", argv[optind + 1],
+                      "amount", argv[optind + 2]);
+    if (reference)
+        json_object_set_new(body, "reference", json_string(reference));
+    int result = api_call(cli,
+        &(struct api_call){ "POST", "/api/transfers", .body = body, .idempotency_key = given_key ? given_key : key,
+            .with_token = true },
+        &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        printf("transfer %s: %s %s to user %s; available %s\n", text(json, "transfer_id"), text(json, "amount"),
+            text(json, "currency"), text(json, "to_user_id"), text(json_object_get(json, "balance"), "available"));
+    json_decref(json);
+    return CLI_OK;
+}
+
+/* ---- Roles: a word of the user's scope in identity's database ---- */
+
+static bool set_role(const char *email, const char *role, bool revoke, json_t **ret_user, struct error *e)
+{
+    char dsn[CLI_DSN_MAX];
+    CLEANUP(pg_free) struct pg *pg = NULL;
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    if (!cli_database_url("IDENTITY_POSTGRES_URL", dsn))
+        return error_field(e, ERROR_INVALID, "", "IDENTITY_POSTGRES_URL", "is not set");
+    const struct pg_options options = { .dsn = dsn, .application_name = "penstock-admin" };
+    if (!pg_open(&options, &pg, e))
+        return false;
+    pg_arg_text(pg, email);
+    pg_arg_text(pg, role);
+    pg_arg_bool(pg, revoke);
+    if (!pg_query(pg, &sql_admin_grant, &rows, e))
+        return false;
+    if (pg_rows(rows) == 0)
+        return error_set(e, ERROR_REFUSED, "there is no user %s", email);
+    *ret_user = json_pack("{s:I, s:s, s:s}", "user_id", (json_int_t)pg_get_int64(rows, 0, 0), "email", email, "scope",
+        pg_get_text(rows, 0, 1));
+    return true;
+}
+
+static int change_role(struct cli *cli, int argc, char **argv, bool revoke)
+{
+    struct error e = { 0 };
+    json_t *user = NULL;
+    if (argc != 3 || (strcmp(argv[2], "operator") != 0 && strcmp(argv[2], "admin") != 0))
+        return cli_usage(cli, "an e-mail address and a role, operator or admin, are needed");
+    if (!set_role(argv[1], argv[2], revoke, &user, &e))
+        return cli_fail(e.kind == ERROR_REFUSED ? CLI_REFUSED : CLI_UNREACHABLE, &e);
+    if (cli->json)
+        print_json(user);
+    else
+        printf("%s: %s\n", argv[1], text(user, "scope"));
+    json_decref(user);
+    return CLI_OK;
+}
+
+int cmd_admin_grant(struct cli *cli, int argc, char **argv)
+{
+    return change_role(cli, argc, argv, false);
+}
+
+int cmd_admin_revoke(struct cli *cli, int argc, char **argv)
+{
+    return change_role(cli, argc, argv, true);
+}
+
+/* ---- Operators ---- */
+
+int cmd_admin_accounts(struct cli *cli, int argc, char **argv)
+{
+    static const struct option options[] = { { "user", required_argument, NULL, 0 },
+        { "kind", required_argument, NULL, 1 }, { "asset", required_argument, NULL, 2 },
+        { "status", required_argument, NULL, 3 }, { "after", required_argument, NULL, 4 },
+        { "limit", required_argument, NULL, 5 }, { 0 } };
+    static const char *const names[] = { "user_id", "kind", "asset", "status", "after", "limit" };
+    char path[512] = "/api/admin/accounts?";
+    for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
+        if (option > 5)
+            return CLI_USAGE;
+        size_t len = strlen(path);
+        snprintf(path + len, sizeof path - len, "%s=%.40s&", names[option], optarg);
+    }
+    return argc != optind ? cli_usage(cli, "only options are taken") : show_accounts(cli, path);
+}
+
+static int change_account(struct cli *cli, const char *id, json_t *body)
+{
+    CLEANUP(xfree) char *path = xasprintf("/api/admin/accounts/%s", id);
+    json_t *json;
+    int result = api_call(cli, &(struct api_call){ "PATCH", path, .body = body, .with_token = true }, &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        printf("account %s: %s, overdraft %s %s\n", text(json, "account_id"), text(json, "status"),
+            text(json, "overdraft"), text(json, "asset"));
+    json_decref(json);
+    return CLI_OK;
+}
+
+static int set_status(struct cli *cli, int argc, char **argv, const char *status)
+{
+    return argc == 3 ? change_account(cli, argv[1], json_pack("{s:s, s:s}", "status", status, "reason", argv[2]))
+                     : cli_usage(cli, "an account's id and a reason are needed");
+}
+
+int cmd_admin_freeze(struct cli *cli, int argc, char **argv)
+{
+    return set_status(cli, argc, argv, "frozen");
+}
+
+int cmd_admin_unfreeze(struct cli *cli, int argc, char **argv)
+{
+    return set_status(cli, argc, argv, "open");
+}
+
+int cmd_admin_close(struct cli *cli, int argc, char **argv)
+{
+    return set_status(cli, argc, argv, "closed");
+}
+
+int cmd_admin_overdraft(struct cli *cli, int argc, char **argv)
+{
+    return argc == 4 ? change_account(cli, argv[1], json_pack("{s:s, s:s}", "overdraft", argv[2], "reason", argv[3]))
+                     : cli_usage(cli, "an account's id, an amount and a reason are needed");
+}
