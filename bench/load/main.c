@@ -15,14 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPEN_MAX = 4096 };
+enum { OPEN_MAX = 4096, BATCH_MAX = 100, ORDER_JSON_MAX = 192 };
 
 struct options {
     const char *host, *port, *direct_port, *path, *symbol, *acked_path, *brokers, *prefix;
-    size_t connections, users;
+    uint64_t connections, users, batch, orders, rate, seed;
     double seconds, drain_seconds;
-    uint64_t orders, rate, seed;
-    bool fills, place_only, json;
+    bool fills, place_only, duplicates, json;
 };
 
 /* One connection's orders, all of one user. */
@@ -36,7 +35,8 @@ struct lane {
 
 struct load {
     const struct options *options;
-    struct flow flow; /* one price for all */
+    struct flow flow;       /* one price for all */
+    struct flow_step first; /* with --duplicates: the only one */
     struct lane *lanes;
     struct recorder *recorder;
     struct load_client *client;
@@ -45,20 +45,49 @@ struct load {
     int64_t started_us;
 };
 
-static size_t write_place(struct load *load, struct lane *lane, const struct flow_step *step, char *request)
+static int write_order(const struct load *load, const struct flow_step *step, char ret_json[ORDER_JSON_MAX])
 {
-    char price[DECIMAL_TEXT_MAX], quantity[DECIMAL_TEXT_MAX], body[512];
+    char price[DECIMAL_TEXT_MAX], quantity[DECIMAL_TEXT_MAX];
     decimal_format(step->price_cents, 2, 2, price);
     decimal_format(step->quantity_lots, 6, 6, quantity);
-    int len = snprintf(body, sizeof body,
+    return snprintf(ret_json, ORDER_JSON_MAX,
         "{\"symbol\":\"%s\",\"side\":\"%s\",\"type\":\"limit\",\"price\":\"%s\",\"quantity\":\"%s\",\"time_in_force\":"
         "\"%s\"}",
         load->options->symbol, step->buy ? "buy" : "sell", price, quantity, step->ioc ? "IOC" : "GTC");
+}
+
+static size_t write_post(
+    const struct load *load, const struct lane *lane, const char *path, const char *body, int len, char *request)
+{
     int all = snprintf(request, LOAD_REQUEST_MAX,
-        "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %" PRIx64 "-%" PRIu64
+        "POST %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %" PRIx64 "-%" PRIu64
         "\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-        load->options->path, load->options->host, lane->token, load->run_id, load->issued, len, body);
+        load->options->path, path, load->options->host, lane->token, load->run_id,
+        load->options->duplicates ? 0 : load->issued, len, body);
     return all < LOAD_REQUEST_MAX ? (size_t)all : 0;
+}
+
+static size_t write_place(struct load *load, struct lane *lane, const struct flow_step *step, char *request)
+{
+    char body[ORDER_JSON_MAX];
+    int len = write_order(load, step, body);
+    return write_post(load, lane, "", body, len, request);
+}
+
+/* As many orders as a batch has, in one request; counted as one request. */
+static size_t write_batch(struct load *load, struct lane *lane, char *request)
+{
+    char body[BATCH_MAX * ORDER_JSON_MAX];
+    struct flow_step step;
+    int len = snprintf(body, sizeof body, "{\"orders\":[");
+    for (size_t i = 0; i < load->options->batch; i++) {
+        flow_next(&load->flow, 0, &step);
+        len += write_order(load, &step, body + len);
+        body[len++] = i + 1 < load->options->batch ? ',' : ']';
+    }
+    body[len++] = '}';
+    body[len] = '\0';
+    return write_post(load, lane, "/batch", body, len, request);
 }
 
 static size_t write_cancel(struct load *load, struct lane *lane, char *request)
@@ -85,9 +114,13 @@ static size_t next_request(void *context, size_t index, char request[LOAD_REQUES
         load_client_stop(load->client);
     if (!due(load))
         return 0;
-    struct flow_step step;
-    flow_next(&load->flow, load->options->place_only ? 0 : lane->open_count, &step);
+    struct flow_step step = load->first;
     load->issued++;
+    lane->placing = true;
+    if (load->options->batch > 0)
+        return write_batch(load, lane, request);
+    if (!load->options->duplicates)
+        flow_next(&load->flow, load->options->place_only ? 0 : lane->open_count, &step);
     lane->placing = step.kind == FLOW_PLACE;
     lane->ioc = step.ioc;
     if (lane->placing)
@@ -96,6 +129,14 @@ static size_t next_request(void *context, size_t index, char request[LOAD_REQUES
     lane->cancelling = lane->open[pick];
     lane->open[pick] = lane->open[--lane->open_count];
     return write_cancel(load, lane, request);
+}
+
+static uint64_t accepted_in(const char *body)
+{
+    uint64_t count = 0;
+    for (const char *at = body; (at = strstr(at, "\"status\":201")); at++)
+        count++;
+    return count;
 }
 
 static uint64_t order_id_of(const char *body)
@@ -111,7 +152,11 @@ static void done(void *context, size_t index, const struct load_answer *answer)
     struct lane *lane = &load->lanes[index];
     if (lane->placing)
         recorder_answer(load->recorder, answer->ended_us - answer->started_us);
-    if (lane->placing && answer->status == 201) {
+    if (load->options->batch > 0 && answer->status == 200) {
+        uint64_t accepted = accepted_in(answer->body);
+        load->placed += accepted;
+        load->refused += load->options->batch - accepted;
+    } else if (lane->placing && answer->status == 201) {
         uint64_t id = order_id_of(answer->body);
         load->placed++;
         recorder_placed(load->recorder, id, answer->started_us);
@@ -121,8 +166,8 @@ static void done(void *context, size_t index, const struct load_answer *answer)
             lane->open[lane->open_count++] = id;
     } else if (!lane->placing && (answer->status == 202 || answer->status == 409)) {
         load->cancelled++; /* 409: it was filled in the meantime */
-    } else if (answer->status == 422) {
-        load->refused++;
+    } else if (answer->status == 422 || (load->options->duplicates && answer->status == 409)) {
+        load->refused++; /* 409: the first of them is still under way */
     } else if (load->failed++ < 5) {
         fprintf(stderr, "penstock-load: HTTP %d: %.300s\n", answer->status, answer->body);
     }
@@ -165,6 +210,8 @@ static bool run(const struct options *options, struct error *e)
     for (size_t i = 0; i < options->connections; i++)
         load.lanes[i].token = users_token(users, i % options->users);
     flow_init(&load.flow, options->seed, 6500000);
+    if (options->duplicates)
+        flow_next(&load.flow, 0, &load.first);
     load.started_us = monotonic_us();
     int64_t until_us = load.started_us + (int64_t)(options->seconds * 1e6);
     size_t unanswered = load_client_run(client, until_us, (int64_t)(options->drain_seconds * 1e6));
@@ -180,74 +227,75 @@ static bool run(const struct options *options, struct error *e)
 static const char usage[] =
     "usage: penstock-load [--host H] [--port P] [--users N] [--connections N] [--seconds S] [--drain S] [--rate N]\n"
     "                     [--orders N] [--seed N] [--symbol S] [--acked FILE] [--fills] [--place-only] [--json]\n"
-    "                     [--direct PORT]\n"
+    "                     [--direct PORT] [--batch N] [--duplicates]\n"
     "       --direct: users by the gateway (--port), orders straight to trade-ledger\n"
     "       --orders: so many requests (placing and cancelling), then end; latencies of HTTP are those of POST\n"
+    "       --batch: N orders a request, by POST /orders/batch; --duplicates: all requests are one request, with one "
+    "key\n"
     "       --fills reads trades.v1 (KAFKA_BROKERS, TOPIC_PREFIX) and measures from POST to the fill\n";
+
+enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SECONDS, OPTION_FLAG };
+
+#define AT(member) offsetof(struct options, member)
+static const struct {
+    const char *name;
+    enum option_kind kind;
+    size_t offset;
+} option_table[] = {
+    { "host", OPTION_TEXT, AT(host) },
+    { "port", OPTION_TEXT, AT(port) },
+    { "direct", OPTION_TEXT, AT(direct_port) },
+    { "symbol", OPTION_TEXT, AT(symbol) },
+    { "acked", OPTION_TEXT, AT(acked_path) },
+    { "users", OPTION_NUMBER, AT(users) },
+    { "connections", OPTION_NUMBER, AT(connections) },
+    { "batch", OPTION_NUMBER, AT(batch) },
+    { "rate", OPTION_NUMBER, AT(rate) },
+    { "orders", OPTION_NUMBER, AT(orders) },
+    { "seed", OPTION_NUMBER, AT(seed) },
+    { "seconds", OPTION_SECONDS, AT(seconds) },
+    { "drain", OPTION_SECONDS, AT(drain_seconds) },
+    { "fills", OPTION_FLAG, AT(fills) },
+    { "place-only", OPTION_FLAG, AT(place_only) },
+    { "duplicates", OPTION_FLAG, AT(duplicates) },
+    { "json", OPTION_FLAG, AT(json) },
+};
+#undef AT
+
+static void option_set(struct options *options, size_t index, const char *value)
+{
+    void *at = (char *)options + option_table[index].offset;
+    switch (option_table[index].kind) {
+    case OPTION_TEXT:
+        *(const char **)at = value;
+        break;
+    case OPTION_NUMBER:
+        *(uint64_t *)at = strtoull(value, NULL, 10);
+        break;
+    case OPTION_SECONDS:
+        *(double *)at = strtod(value, NULL);
+        break;
+    case OPTION_FLAG:
+        *(bool *)at = true;
+        break;
+    }
+}
 
 static bool options_parse(int argc, char **argv, struct options *options)
 {
-    static const struct option names[] = { { "host", required_argument, NULL, 'h' },
-        { "port", required_argument, NULL, 'p' }, { "users", required_argument, NULL, 'u' },
-        { "connections", required_argument, NULL, 'c' }, { "seconds", required_argument, NULL, 's' },
-        { "drain", required_argument, NULL, 'd' }, { "rate", required_argument, NULL, 'r' },
-        { "orders", required_argument, NULL, 'o' }, { "seed", required_argument, NULL, 'e' },
-        { "symbol", required_argument, NULL, 'y' }, { "acked", required_argument, NULL, 'a' },
-        { "fills", no_argument, NULL, 'f' }, { "place-only", no_argument, NULL, 'n' },
-        { "json", no_argument, NULL, 'j' }, { "direct", required_argument, NULL, 'D' }, { 0 } };
-    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        switch (option) {
-        case 'h':
-            options->host = optarg;
-            break;
-        case 'p':
-            options->port = optarg;
-            break;
-        case 'u':
-            options->users = strtoul(optarg, NULL, 10);
-            break;
-        case 'c':
-            options->connections = strtoul(optarg, NULL, 10);
-            break;
-        case 's':
-            options->seconds = strtod(optarg, NULL);
-            break;
-        case 'd':
-            options->drain_seconds = strtod(optarg, NULL);
-            break;
-        case 'r':
-            options->rate = strtoull(optarg, NULL, 10);
-            break;
-        case 'o':
-            options->orders = strtoull(optarg, NULL, 10);
-            break;
-        case 'e':
-            options->seed = strtoull(optarg, NULL, 10);
-            break;
-        case 'y':
-            options->symbol = optarg;
-            break;
-        case 'a':
-            options->acked_path = optarg;
-            break;
-        case 'f':
-            options->fills = true;
-            break;
-        case 'n':
-            options->place_only = true;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        case 'D':
-            options->direct_port = optarg;
-            options->path = "/orders";
-            break;
-        default:
-            return false;
-        }
-    }
-    return optind == argc && options->users > 0 && options->connections > 0 && options->seconds > 0;
+    struct option names[ARRAY_LEN(option_table) + 1] = { 0 };
+    int index = 0, result;
+    for (size_t i = 0; i < ARRAY_LEN(option_table); i++)
+        names[i] = (struct option){ option_table[i].name,
+            option_table[i].kind == OPTION_FLAG ? no_argument : required_argument, NULL, 0 };
+    while ((result = getopt_long(argc, argv, "", names, &index)) == 0)
+        option_set(options, (size_t)index, optarg);
+    if (options->direct_port)
+        options->path = "/orders";
+    if (options->duplicates)
+        options->users = 1;
+    return result == -1 && optind == argc && options->users > 0 && options->connections > 0 && options->seconds > 0 &&
+           options->batch <= BATCH_MAX;
 }
 
 int main(int argc, char **argv)

@@ -112,10 +112,10 @@ static bool refresh(const struct cli *cli, json_t **session)
     return session_save(*session, &e);
 }
 
-/* Paths are put together from arguments: what would need encoding is no symbol, id, number or status. */
+/* Paths are put together from arguments: what would need encoding is no symbol, id, number, time or status. */
 static bool path_is_plain(const char *path)
 {
-    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=._%-")] == '\0';
+    return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=._%:-")] == '\0';
 }
 
 int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
@@ -128,7 +128,7 @@ int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
     if (!path_is_plain(call->path)) {
         json_decref(session);
         json_decref(call->body);
-        return cli_usage(cli, "an argument has a character that no symbol, id or number has");
+        return cli_usage(cli, "an argument has a character that no symbol, id, number or time has");
     }
     if (call->with_token && !session) {
         error_set(&e, ERROR_UNAUTHENTICATED, "not logged in: penstock login --email … first");
