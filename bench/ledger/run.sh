@@ -15,7 +15,7 @@ stop_process() { # PROCESS: with its supervisor, which would start it again
 ledger_load() { # CONNECTIONS OPTION…: through the gateway, unless --direct is among the options
     local number=$1
     shift
-    timeout --foreground $((${seconds%.*} + 300)) "$PENSTOCK_BUILD/bench/penstock-load" --port "$GATEWAY_PORT" \
+    timeout --foreground $((${seconds%.*} + 300)) "$PENSTOCK_BUILD/bench/penstock-load" --port "$GATEWAY_PORT" --users-in "$PENSTOCK_HOME/users" \
         --json --connections "$number" --users $((number < ledger_users ? number : ledger_users)) --seconds "$seconds" --drain 120 \
         --place-only "$@" || die "penstock-load, $number connections, $*, failed"
 }

@@ -18,7 +18,7 @@
 enum { OPEN_MAX = 4096, BATCH_MAX = 100, ORDER_JSON_MAX = 192 };
 
 struct options {
-    const char *host, *port, *direct_port, *path, *symbol, *acked_path, *brokers, *prefix;
+    const char *host, *port, *direct_port, *path, *symbol, *acked_path, *users_path, *brokers, *prefix;
     uint64_t connections, users, batch, orders, rate, seed;
     double seconds, drain_seconds;
     bool fills, place_only, duplicates, json;
@@ -196,7 +196,7 @@ static bool run(const struct options *options, struct error *e)
     CLEANUP(users_free) struct users *users = NULL;
     CLEANUP(recorder_free) struct recorder *recorder = NULL;
     CLEANUP(load_client_free) struct load_client *client = NULL;
-    if (!users_open(options->host, options->port, options->users, &users, e) ||
+    if (!users_open(options->host, options->port, options->users, options->users_path, &users, e) ||
         !recorder_open(options->fills ? options->brokers : NULL, options->prefix, &recorder, e) ||
         !load_client_open(options->host, options->direct_port ? options->direct_port : options->port,
             options->connections, next_request, done, &load, &client, e))
@@ -227,7 +227,7 @@ static bool run(const struct options *options, struct error *e)
 static const char usage[] =
     "usage: penstock-load [--host H] [--port P] [--users N] [--connections N] [--seconds S] [--drain S] [--rate N]\n"
     "                     [--orders N] [--seed N] [--symbol S] [--acked FILE] [--fills] [--place-only] [--json]\n"
-    "                     [--direct PORT] [--batch N] [--duplicates]\n"
+    "                     [--direct PORT] [--batch N] [--duplicates] [--users-in FILE]\n"
     "       --direct: users by the gateway (--port), orders straight to trade-ledger\n"
     "       --orders: so many requests (placing and cancelling), then end; latencies of HTTP are those of POST\n"
     "       --batch: N orders a request, by POST /orders/batch; --duplicates: all requests are one request, with one "
@@ -247,6 +247,7 @@ static const struct {
     { "direct", OPTION_TEXT, AT(direct_port) },
     { "symbol", OPTION_TEXT, AT(symbol) },
     { "acked", OPTION_TEXT, AT(acked_path) },
+    { "users-in", OPTION_TEXT, AT(users_path) },
     { "users", OPTION_NUMBER, AT(users) },
     { "connections", OPTION_NUMBER, AT(connections) },
     { "batch", OPTION_NUMBER, AT(batch) },

@@ -83,14 +83,41 @@ static bool open_user(struct users *users, size_t index, const char *base, struc
     return true;
 }
 
-bool users_open(const char *host, const char *port, size_t count, struct users **ret, struct error *e)
+/* The first users of a file of lines "ID TOKEN"; gives how many there were. */
+static size_t read_users(struct users *users, const char *path)
+{
+    char token[2048];
+    unsigned long long id;
+    size_t n = 0;
+    FILE *file = path ? fopen(path, "r") : NULL;
+    for (; file && n < users->count && fscanf(file, "%llu %2047s", &id, token) == 2; n++) {
+        users->each[n].id = id;
+        users->each[n].token = xstrdup(token);
+    }
+    if (file)
+        fclose(file);
+    return n;
+}
+
+static bool write_users(const struct users *users, const char *path, struct error *e)
+{
+    FILE *file = fopen(path, "w");
+    for (size_t i = 0; file && i < users->count; i++)
+        fprintf(file, "%llu %s\n", (unsigned long long)users->each[i].id, users->each[i].token);
+    return (file && fclose(file) == 0) || error_set(e, ERROR_INVALID, "%s cannot be written", path);
+}
+
+bool users_open(const char *host, const char *port, size_t count, const char *path, struct users **ret, struct error *e)
 {
     CLEANUP(users_free) struct users *users = xcalloc(1, sizeof *users + count * sizeof users->each[0]);
     CLEANUP(xfree) char *base = xasprintf("http://%s:%s", host, port);
     users->count = count;
-    for (size_t i = 0; i < count; i++)
+    size_t known = read_users(users, path);
+    for (size_t i = known; i < count; i++)
         if (!open_user(users, i, base, e))
             return false;
+    if (path && known < count && !write_users(users, path, e))
+        return false;
     *ret = TAKE(users);
     return true;
 }

@@ -45,6 +45,12 @@ Test(schema, forbidden_changes_raise_whoever_tries)
         { "UPDATE orders SET status = 4, held_minor = 0; UPDATE orders SET status = 1", "EB003" },
         { "UPDATE orders SET filled_lots = 2, status = 2; UPDATE orders SET filled_lots = 1", "EB003" },
         { "UPDATE orders SET filled_lots = 2, status = 2; UPDATE orders SET status = 1", "EB003" },
+        { "UPDATE orders SET filled_lots = 1", "23514" },
+        { "UPDATE orders SET status = 2", "23514" },
+        { "INSERT INTO orders (id, user_id, market_id, side, type, time_in_force, post_only, price_ticks, "
+          "quantity_lots, held_minor, "
+          "status, created_at, updated_at) VALUES (9, 7, 1, 1, 1, 1, false, 1, 1, 0, 4, now(), now())",
+            "EB003" },
         { "UPDATE markets SET tick_size = '1'", "EB003" },
         { "UPDATE markets SET lot_minor = 1", "EB003" },
         { "UPDATE assets SET scale = 2", "EB003" },
@@ -56,6 +62,48 @@ Test(schema, forbidden_changes_raise_whoever_tries)
             sqlstate_of(world->database.admin_url, cases[i].sql, state), cases[i].state, "%s: %s", cases[i].sql, state);
     }
     check_invariants(world);
+}
+
+/* An order in a state, by the smallest change to its fills and its hold. ACCEPTED … EXPIRED are 1 … 6. */
+static char *step_to(int64_t id, int status)
+{
+    static const char *const filled[] = {
+        [1] = "0", [2] = "1", [3] = "3", [4] = "filled_lots", [5] = "0", [6] = "filled_lots"
+    };
+    return xasprintf("UPDATE orders SET status = %d, filled_lots = %s, held_minor = %d WHERE id = %lld;", status,
+        filled[status],
+        status == 1   ? 3
+        : status == 2 ? 2
+                      : 0,
+        (long long)id);
+}
+
+Test(schema, an_order_takes_the_steps_that_are_drawn_and_no_other)
+{
+    static const char drawn[7][7] = {
+        /* from, to: the drawing in the README */
+        [1] = { [1] = 1, [2] = 1, [3] = 1, [4] = 1, [5] = 1, [6] = 1 },
+        [2] = { [2] = 1, [3] = 1, [4] = 1, [6] = 1 },
+        [3] = { 0 },
+    };
+    struct world *world = world_with_an_order();
+    char state[6];
+    for (int from = 1; from <= 6; from++) {
+        for (int to = 1; to <= 6; to++) {
+            int64_t id = 1000 + from * 10 + to;
+            CLEANUP(xfree) char *there = step_to(id, from);
+            CLEANUP(xfree) char *on = step_to(id, to);
+            CLEANUP(xfree)
+            char *sql = xasprintf("INSERT INTO orders (id, user_id, market_id, side, type, time_in_force, post_only, "
+                                  "price_ticks, quantity_lots,"
+                                  " held_minor, status, created_at, updated_at) VALUES (%lld, 7, 1, 1, 1, 1, false, 1, "
+                                  "3, 3, 1, now(), now());"
+                                  "%s%s",
+                (long long)id, from == 1 ? "" : there, on);
+            sqlstate_of(world->database.admin_url, sql, state);
+            cr_expect_str_eq(state, drawn[from][to] ? "00000" : "EB003", "from %d to %d: %s", from, to, state);
+        }
+    }
 }
 
 Test(schema, the_services_role_may_do_its_work_and_nothing_more)
