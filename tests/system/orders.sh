@@ -14,7 +14,7 @@ sign_in() { jq -n --arg t "$token" --arg u "$user_id" '{access_token: $t, user_i
 open_orders() { curl -sS "$url/api/orders?status=open" -H "authorization: Bearer $token" | jq '.orders | length'; }
 none_open() { [ "$(open_orders)" = 0 ]; }
 settled() { # COMMAND…: it comes true; $name says what
-    if eventually 60 "$@"; then pass "$name"; else fail "$name" "$reply"; fi
+    if eventually 120 "$@"; then pass "$name"; else fail "$name" "$reply"; fi
 }
 
 # ---- holds ----
