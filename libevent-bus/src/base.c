@@ -89,6 +89,7 @@ static struct {
     struct {
         char name[CRASH_POINT_NAME_MAX];
         atomic_long visits_left;
+        int signal;
     } points[CRASH_POINTS_MAX];
 } crash = { .once = PTHREAD_ONCE_INIT };
 
@@ -99,7 +100,9 @@ static void crash_read_environment(void)
         size_t entry_len = strcspn(at, ","), name_len = strcspn(at, ":,");
         if (name_len > 0 && name_len < CRASH_POINT_NAME_MAX) {
             memcpy(crash.points[crash.count].name, at, name_len);
-            long visit = at[name_len] == ':' ? strtol(at + name_len + 1, NULL, 10) : 1;
+            char *rest = NULL;
+            long visit = at[name_len] == ':' ? strtol(at + name_len + 1, &rest, 10) : 1;
+            crash.points[crash.count].signal = rest && strncmp(rest, ":stop", 5) == 0 ? SIGSTOP : SIGKILL;
             atomic_store(&crash.points[crash.count++].visits_left, visit);
         }
         at += entry_len + (at[entry_len] == ',');
@@ -113,6 +116,6 @@ void crash_point(const char *point)
         if (strcmp(point, crash.points[i].name) != 0 || atomic_fetch_sub(&crash.points[i].visits_left, 1) != 1)
             continue;
         dprintf(STDERR_FILENO, "crash point %s\n", point);
-        kill(getpid(), SIGKILL);
+        kill(getpid(), crash.points[i].signal);
     }
 }

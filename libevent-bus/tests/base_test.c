@@ -55,6 +55,24 @@ Test(base, a_crash_point_kills_at_the_visit_that_was_asked_for)
     }
 }
 
+Test(base, a_crash_point_pauses_where_that_was_asked_for)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        setenv("CRASH_AT", "relay.published:2:stop", 1);
+        for (int visit = 0; visit < 3; visit++)
+            crash_point("relay.published");
+        _exit(7);
+    }
+    cr_assert_eq(waitpid(pid, &status, WUNTRACED), pid);
+    cr_assert(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+    kill(pid, SIGCONT);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7, "it goes on, and pauses once");
+}
+
 static int released;
 
 static void count_release(char *text)

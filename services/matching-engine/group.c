@@ -26,6 +26,7 @@ struct group {
     struct standby *standby; /* NULL: partitions of others are not followed */
     char *cluster_id;
     struct shard_options shard_options;
+    atomic_bool begun; /* which partitions there are to ask is known */
 
     pthread_rwlock_t lock; /* the list: written by the group's thread only */
     struct shard *shards[GROUP_PARTITIONS_MAX];
@@ -123,6 +124,7 @@ static bool assign(struct group *group, rd_kafka_topic_partition_list_t *partiti
     for (int i = 0; i < partitions->cnt; i++)
         if (!shard_wait_ready(find_shard(group, partitions->elems[i].partition), &partitions->elems[i].offset, e))
             return false;
+    atomic_store(&group->begun, true);
     rd_kafka_error_t *error = rd_kafka_incremental_assign(group->consumer, partitions);
     return !error || kafka_error_take(error, "assign", e);
 }
@@ -319,6 +321,7 @@ static bool begin_following(
     for (int32_t i = 0; i < partitions; i++)
         if (!start_shard(group, i, e))
             return false;
+    atomic_store(&group->begun, true);
     *ret_begun = true;
     return true;
 }
@@ -403,6 +406,8 @@ bool group_ask_market(struct group *group, const char *symbol, market_question a
     pthread_rwlock_unlock(&group->lock);
     if (!fine || query.found)
         return fine;
+    if (!atomic_load(&group->begun))
+        return error_set(e, ERROR_TRANSIENT, "the engine is starting");
     return error_field(e, ERROR_NOT_FOUND, "unknown-symbol", "symbol", "no market %.31s in this engine", symbol);
 }
 

@@ -59,5 +59,6 @@ EB_API int64_t monotonic_us(void);
 
 /* Ends the process with SIGKILL, after one line on stderr, when the environment's CRASH_AT names this point; otherwise
  * costs a comparison. CRASH_AT is a comma-separated list, each of <point> or <point>:<n> for its n-th visit; whichever
- * is reached first ends the process. The crash tests visit each named point. */
+ * is reached first ends the process. <point>:<n>:stop pauses it instead (SIGSTOP): what comes after a SIGCONT must then
+ * be refused. The crash tests visit each named point. */
 EB_API void crash_point(const char *point);

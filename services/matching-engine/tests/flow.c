@@ -19,7 +19,6 @@
 #define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 enum {
-    PARTITIONS_MAX = 16,
     TRANSACTION_MAX = 100,
     CALL_TIMEOUT_MS = 20000,
     GROUP_NAME_MAX = 256,
@@ -45,8 +44,8 @@ struct flow {
     struct event *commands;
     size_t count, capacity, fed;
     int64_t at_us;
-    rd_kafka_t *feeder, *observer;
-    int64_t last_offsets[PARTITIONS_MAX]; /* of fed commands; -1: none */
+    rd_kafka_t *feeder, *observer, *watcher;
+    int64_t last_offsets[FLOW_PARTITIONS_MAX]; /* of fed commands; -1: none */
 };
 
 static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
@@ -54,7 +53,7 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     struct flow *flow = opaque;
 
     (void)rk;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->_private && message->partition < PARTITIONS_MAX &&
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->_private && message->partition < FLOW_PARTITIONS_MAX &&
         message->offset > flow->last_offsets[message->partition])
         flow->last_offsets[message->partition] = message->offset;
 }
@@ -94,7 +93,7 @@ struct flow *flow_new(const char *brokers, const char *topic_prefix)
     flow->at_us = 1700000000000000;
     snprintf(id, sizeof id, "%sfeeder", topic_prefix);
     snprintf(group, sizeof group, "%smatching-engine", topic_prefix);
-    for (size_t i = 0; i < PARTITIONS_MAX; i++)
+    for (size_t i = 0; i < FLOW_PARTITIONS_MAX; i++)
         flow->last_offsets[i] = -1;
     flow->feeder = make_handle(flow, RD_KAFKA_PRODUCER,
         (const char *const[][2]){ { "transactional.id", id }, { "partitioner", "murmur2_random" }, { NULL } });
@@ -102,6 +101,8 @@ struct flow *flow_new(const char *brokers, const char *topic_prefix)
         (const char *const[][2]){ { "group.id", group }, { "isolation.level", "read_committed" },
             { "enable.partition.eof", "true" }, { "fetch.wait.max.ms", "10" }, { "enable.auto.commit", "false" },
             { NULL } });
+    flow->watcher = make_handle(flow, RD_KAFKA_CONSUMER,
+        (const char *const[][2]){ { "group.id", group }, { "isolation.level", "read_uncommitted" }, { NULL } });
     must(rd_kafka_init_transactions(flow->feeder, CALL_TIMEOUT_MS), "init transactions");
     return flow;
 }
@@ -225,6 +226,11 @@ size_t flow_count(const struct flow *flow)
     return flow->count;
 }
 
+size_t flow_fed(const struct flow *flow)
+{
+    return flow->fed;
+}
+
 /* ---- Feeding ---- */
 
 static void produce(struct flow *flow, const struct event *event, bool counted)
@@ -267,11 +273,11 @@ static bool is_drained(struct flow *flow)
 {
     char topic[KAFKA_TOPIC_MAX];
     struct error e = { 0 };
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS_MAX);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(FLOW_PARTITIONS_MAX);
     bool drained = true;
 
     cr_assert(kafka_topic_name(&flow->kafka, INPUT_TOPIC, topic, &e));
-    for (int32_t i = 0; i < PARTITIONS_MAX; i++)
+    for (int32_t i = 0; i < FLOW_PARTITIONS_MAX; i++)
         if (flow->last_offsets[i] >= 0)
             rd_kafka_topic_partition_list_add(list, topic, i);
     if (rd_kafka_committed(flow->observer, list, CALL_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -280,6 +286,24 @@ static bool is_drained(struct flow *flow)
         drained = list->elems[i].offset > flow->last_offsets[list->elems[i].partition];
     rd_kafka_topic_partition_list_destroy(list);
     return drained;
+}
+
+void flow_committed(struct flow *flow, int64_t ret_offsets[FLOW_PARTITIONS_MAX])
+{
+    char topic[KAFKA_TOPIC_MAX];
+    struct error e = { 0 };
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(FLOW_PARTITIONS_MAX);
+
+    cr_assert(kafka_topic_name(&flow->kafka, INPUT_TOPIC, topic, &e));
+    for (int32_t i = 0; i < FLOW_PARTITIONS_MAX; i++)
+        if (flow->last_offsets[i] >= 0)
+            rd_kafka_topic_partition_list_add(list, topic, i);
+    memset(ret_offsets, 0, FLOW_PARTITIONS_MAX * sizeof *ret_offsets);
+    cr_assert(rd_kafka_committed(flow->watcher, list, CALL_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset > 0)
+            ret_offsets[list->elems[i].partition] = list->elems[i].offset;
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 void flow_wait_drained(struct flow *flow, uint32_t timeout_ms)

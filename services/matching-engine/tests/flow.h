@@ -6,6 +6,8 @@
 #include <event_bus/event.h>
 #include <event_bus/kafka.h>
 
+enum { FLOW_PARTITIONS_MAX = 16 };
+
 struct flow;
 
 /* The topics with this prefix exist. Both live until the test's process ends. */
@@ -22,12 +24,17 @@ void flow_add_cancel(struct flow *flow, const char *symbol, uint64_t order_id, u
 /* Six markets, then `count` random orders and cancels. */
 void flow_add_random(struct flow *flow, uint64_t seed, size_t count);
 size_t flow_count(const struct flow *flow);
+size_t flow_fed(const struct flow *flow); /* how many of them were published */
 
 /* Publishes commands from … to - 1 to orders.accepted.v1. */
 void flow_feed(struct flow *flow, size_t from, size_t to);
 
 /* Waits until the engine has committed all that was fed. Fails after timeout_ms. */
 void flow_wait_drained(struct flow *flow, uint32_t timeout_ms);
+
+/* The engine's committed offsets by partition, 0 where there is none: what it has answered, though later transactions
+ * be open. */
+void flow_committed(struct flow *flow, int64_t ret_offsets[FLOW_PARTITIONS_MAX]);
 
 /* Fails unless the committed records of trades, order events, postings and book changes are, per key and symbol, byte
  * for byte those that the core gives for the commands fed so far. Returns how many. */
