@@ -24,7 +24,7 @@ const struct config_item relay_settings_items[] = {
     { "OUTBOX_RELAY_PAGE_BYTES", CONFIG_INT, ITEM(page_bytes), "4194304", "payload read at once", 1, 1073741824 },
     { "OUTBOX_RELAY_POLL_MAX_MS", CONFIG_INT, ITEM(poll_max_ms), "10",
         "longest sleep between two looks at a quiet table", 1, 10000 },
-    { "OUTBOX_RELAY_QUEUE_KBYTES", CONFIG_INT, ITEM(queue_kbytes_max), "16384",
+    { "OUTBOX_RELAY_QUEUE_KBYTES", CONFIG_INT, ITEM(queue_kbytes_max), "8192",
         "what may wait for the broker in memory, for each source", 1024, 1048576 },
     { "OUTBOX_RELAY_COMPRESSION", CONFIG_CHOICE, ITEM(compression), "lz4", "of Kafka batches",
         .choices = compressions },

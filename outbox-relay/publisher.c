@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum {
-    QUEUE_MESSAGES_MAX = 50000,
+    QUEUE_MESSAGES_MAX = 20000,
     POLL_EVERY_ROWS = 256,
     TOPIC_PROPAGATION_MS = 5000, /* a topic that is not known after this is taken to be missing */
     INIT_TIMEOUT_MS = 10000,
