@@ -21,23 +21,32 @@ void cleanup_release(struct cleanup *cleanup)
 {
     while (cleanup->sample_count > 0)
         cleanup_drop_first(cleanup);
+    snapshot_release(&cleanup->latest.before);
+}
+
+/* Few samples, however often something is committed; but the latest is never forgotten: a source that falls quiet has
+ * no later one. */
+static void cleanup_take_latest(struct cleanup *cleanup, int64_t at_us)
+{
+    struct cleanup_sample *sample = &cleanup->samples[cleanup->sample_count];
+
+    if (!cleanup->latest.before.text || cleanup->sample_count == CLEANUP_SAMPLES_MAX)
+        return;
+    if (cleanup->sample_count > 0 && at_us - sample[-1].taken_us < cleanup->delay_us / CLEANUP_SAMPLES_MAX)
+        return;
+    *sample = cleanup->latest;
+    cleanup->latest = (struct cleanup_sample){ 0 };
+    cleanup->sample_count++;
 }
 
 void cleanup_published(struct cleanup *cleanup, const struct snapshot *before, int64_t at_us)
 {
-    struct cleanup_sample *sample = &cleanup->samples[cleanup->sample_count];
-
-    if (cleanup->sample_count == CLEANUP_SAMPLES_MAX)
+    if (cleanup->latest.before.text && snapshot_equal(&cleanup->latest.before, before))
         return;
-    if (cleanup->sample_count > 0) {
-        if (at_us - sample[-1].taken_us < cleanup->delay_us / CLEANUP_SAMPLES_MAX)
-            return;
-        if (snapshot_equal(&sample[-1].before, before))
-            return;
-    }
-    snapshot_copy(before, &sample->before);
-    sample->taken_us = at_us;
-    cleanup->sample_count++;
+    snapshot_release(&cleanup->latest.before);
+    snapshot_copy(before, &cleanup->latest.before);
+    cleanup->latest.taken_us = at_us;
+    cleanup_take_latest(cleanup, at_us);
 }
 
 bool cleanup_step(struct cleanup *cleanup, struct pg *pg, int64_t at_us, bool *ret_more, struct error *e)
@@ -47,6 +56,7 @@ bool cleanup_step(struct cleanup *cleanup, struct pg *pg, int64_t at_us, bool *r
     char from[24], to[24];
 
     *ret_more = false;
+    cleanup_take_latest(cleanup, at_us);
     if (cleanup->sample_count == 0 || at_us - cleanup->samples[0].taken_us < cleanup->delay_us)
         return true;
     if (before->xmax > cleanup->cleaned_xmin) {

@@ -18,7 +18,8 @@ struct cleanup {
     int64_t delay_us;
     struct cleanup_sample samples[CLEANUP_SAMPLES_MAX]; /* oldest first */
     size_t sample_count;
-    uint64_t cleaned_xmin; /* all published rows of older transactions are gone */
+    struct cleanup_sample latest; /* before.text NULL: none; becomes a sample once that is due */
+    uint64_t cleaned_xmin;        /* all published rows of older transactions are gone */
     uint64_t deleted_rows;
 };
 

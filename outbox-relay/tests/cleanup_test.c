@@ -43,3 +43,22 @@ Test(cleanup, samples_are_few_whatever_the_rate_of_commits)
     cleanup_release(&cleanup);
     cr_expect_eq(cleanup.sample_count, 0);
 }
+
+/* What was published last before the source fell quiet came too soon after another sample to become one at once. */
+Test(cleanup, the_last_rows_of_a_source_that_falls_quiet_are_cleaned_up_too)
+{
+    struct cleanup cleanup;
+    struct error e = { 0 };
+    bool more;
+
+    cleanup_init(&cleanup, NULL, 8000000);
+    published(&cleanup, "5:5:", 1000000);
+    published(&cleanup, "6:6:", 1000001);
+    published(&cleanup, "7:7:", 1000002);
+    cr_expect_eq(cleanup.sample_count, 1);
+    cr_expect(cleanup_step(&cleanup, NULL, 3000000, &more, &e), "nothing is old enough: it must not need a connection");
+    cr_assert_eq(cleanup.sample_count, 2);
+    cr_expect_eq(cleanup.samples[1].before.xmax, 7);
+    cr_expect_eq(cleanup.samples[1].taken_us, 1000002);
+    cleanup_release(&cleanup);
+}
