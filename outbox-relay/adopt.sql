@@ -21,6 +21,10 @@ ALTER TABLE :table ADD COLUMN IF NOT EXISTS relay_order bigint GENERATED ALWAYS 
 CREATE INDEX IF NOT EXISTS outbox_relay_xid ON :table (xid);
 CREATE UNIQUE INDEX IF NOT EXISTS outbox_relay_order ON :table (relay_order);
 
+-- Rows come and go by the million: vacuum early, and do not sleep over it.
+SELECT format('ALTER TABLE %s SET (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0)',
+              oid::regclass) FROM pg_class WHERE oid = :'table'::regclass AND relkind = 'r' \gexec
+
 -- The relay's own tables: rows that Kafka refused, and what is asked of the relay.
 CREATE TABLE IF NOT EXISTS outbox_parked (
     id          bigint      PRIMARY KEY,

@@ -14,13 +14,13 @@ enum {
     STATEMENT_TIMEOUT_MS = 10000,
     CLEANUP_REST_FACTOR = 3, /* rests three times as long as it works */
     CLEANUP_BACK_OFF_S = 10,
-    COUNT_EVERY_US = 2000000, /* parked rows */
+    COUNT_EVERY_US = 2000000, /* parked rows, kept log */
 };
 
 struct lease {
     struct pg *pg;
     char *name;
-    const char *setting;
+    const char *setting, *slot;
     int64_t epoch;
     struct control_sql control_sql;
     struct pg_statement cleanup_statement;
@@ -37,7 +37,7 @@ struct lease {
     bool stopping, lost;
     struct error lost_why;
     struct snapshot published; /* text NULL: nothing new */
-    uint64_t deleted_rows, parked_rows;
+    uint64_t deleted_rows, parked_rows, retained_bytes;
     struct control control;
 };
 
@@ -64,6 +64,7 @@ bool lease_open(const struct lease_options *options, struct lease **ret_lease, s
     pthread_condattr_destroy(&monotonic);
     lease->name = xstrdup(options->name);
     lease->setting = options->setting;
+    lease->slot = options->slot;
     control_sql_init(&lease->control_sql, options->mapping);
     mapping_sql_init(&sql, options->mapping);
     lease->cleanup_statement = control_statement(&sql, &sql_cleanup);
@@ -176,15 +177,11 @@ static bool lease_beat(struct lease *lease, struct error *e)
     return true;
 }
 
-/* For those who watch; a failure is no reason to stop publishing, and shows at the next beat if it is one. */
-static void lease_count_parked(struct lease *lease, int64_t *next_us)
+static void lease_count_parked(struct lease *lease)
 {
     CLEANUP(pg_result_free) struct pg_result *result = NULL;
     struct error e = { 0 };
 
-    if (monotonic_us() < *next_us)
-        return;
-    *next_us = monotonic_us() + COUNT_EVERY_US;
     pg_arg_int64(lease->pg, LEASE_PARKED_MAX);
     if (!pg_query(lease->pg, &lease->control_sql.parked_count, &result, &e)) {
         log_error("count of the parked rows", &e);
@@ -193,6 +190,34 @@ static void lease_count_parked(struct lease *lease, int64_t *next_us)
     pthread_mutex_lock(&lease->lock);
     lease->parked_rows = (uint64_t)pg_get_int64(result, 0, 0);
     pthread_mutex_unlock(&lease->lock);
+}
+
+/* Here and not where the log is read: a source that is paused, or waits for Kafka, reads nothing, and its slot keeps
+ * more and more. */
+static void lease_measure_slot(struct lease *lease)
+{
+    CLEANUP(pg_result_free) struct pg_result *result = NULL;
+    struct error e = { 0 };
+
+    pg_arg_text(lease->pg, lease->slot);
+    if (!pg_query(lease->pg, &sql_wal_retained, &result, &e)) {
+        log_error("log that the slot keeps", &e);
+        return;
+    }
+    pthread_mutex_lock(&lease->lock);
+    lease->retained_bytes = pg_rows(result) == 1 ? (uint64_t)pg_get_int64(result, 0, 0) : 0;
+    pthread_mutex_unlock(&lease->lock);
+}
+
+/* For those who watch; a failure is no reason to stop publishing, and shows at the next beat if it is one. */
+static void lease_count(struct lease *lease, int64_t *next_us)
+{
+    if (monotonic_us() < *next_us)
+        return;
+    *next_us = monotonic_us() + COUNT_EVERY_US;
+    lease_count_parked(lease);
+    if (lease->slot)
+        lease_measure_slot(lease);
 }
 
 /* Returns whether there is more to do now. What goes wrong here is no reason to stop publishing. */
@@ -252,7 +277,7 @@ static void *lease_main(void *context)
             pthread_mutex_unlock(&lease->lock);
             return NULL;
         }
-        lease_count_parked(lease, &count_us);
+        lease_count(lease, &count_us);
         more = lease->cleanup_enabled && lease_cleanup(lease);
         rest_us = more ? (monotonic_us() - begin_us) * CLEANUP_REST_FACTOR : beat_us;
         if (rest_us > beat_us)
@@ -306,6 +331,16 @@ uint64_t lease_parked_rows(struct lease *lease)
     parked = lease->parked_rows;
     pthread_mutex_unlock(&lease->lock);
     return parked;
+}
+
+uint64_t lease_retained_bytes(struct lease *lease)
+{
+    uint64_t retained;
+
+    pthread_mutex_lock(&lease->lock);
+    retained = lease->retained_bytes;
+    pthread_mutex_unlock(&lease->lock);
+    return retained;
 }
 
 uint64_t lease_deleted_rows(struct lease *lease)

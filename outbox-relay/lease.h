@@ -19,6 +19,7 @@ struct lease_options {
     const char *dsn;     /* never logged */
     const char *name;    /* the same for all relays of this source */
     const char *setting; /* "RELAY_TRADE_LEDGER": errors name the setting */
+    const char *slot;    /* NULL; or a replication slot, to be watched */
     const struct mapping *mapping;
     int64_t stale_us;
     bool cleanup;
@@ -47,3 +48,4 @@ void lease_published(struct lease *lease, const struct snapshot *before); /* of 
 void lease_control(struct lease *lease, struct control *ret_control);     /* what was last asked of the relay */
 uint64_t lease_parked_rows(struct lease *lease); /* as counted lately, at most LEASE_PARKED_MAX */
 uint64_t lease_deleted_rows(struct lease *lease);
+uint64_t lease_retained_bytes(struct lease *lease); /* of log that the slot keeps, lately */

@@ -137,6 +137,7 @@ void position_copy(const struct position *from, struct position *to)
     to->timeline = from->timeline;
     to->commit_lsn = from->commit_lsn;
     to->commit_index = from->commit_index;
+    to->log_lsn = from->log_lsn;
     to->redrive = from->redrive;
     to->redrive_place = from->redrive_place;
     to->replay = from->replay;
@@ -176,6 +177,7 @@ void position_encode(
     message.timeline = position->timeline;
     message.commit_lsn = position->commit_lsn;
     message.commit_index = position->commit_index;
+    message.log_lsn = position->log_lsn;
     message.redrive = position->redrive;
     message.redrive_place = position->redrive_place;
     message.replay = position->replay;
@@ -214,6 +216,7 @@ bool position_decode(struct bytes data, const char *source, struct position *ret
     position.timeline = message->timeline;
     position.commit_lsn = message->commit_lsn;
     position.commit_index = message->commit_index;
+    position.log_lsn = message->log_lsn;
     position.redrive = message->redrive;
     position.redrive_place = message->redrive_place;
     position.replay = message->replay;

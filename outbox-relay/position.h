@@ -40,6 +40,7 @@ struct position {
     uint32_t timeline;          /* 0: not known yet */
     uint64_t commit_lsn;        /* wal mode; 0: nothing read yet */
     uint64_t commit_index;
+    uint64_t log_lsn; /* poll mode: all that `now` sees is in the log before this; 0: not known */
     /* The last request for parked rows to be published, and for published ones to be repeated, and how far it has come:
      * up to which place in outbox_parked, up to which outbox id (UINT64_MAX: done). */
     uint64_t redrive, redrive_place;

@@ -230,7 +230,7 @@ static void relay_report(struct relay *relay, struct session *session, bool all_
     relay->status.parked_rows = parked;
     relay_measure(relay);
     relay->status.deleted_rows = deleted;
-    relay->status.retained_bytes = waiting.retained_bytes;
+    relay->status.retained_bytes = lease_retained_bytes(session->lease);
     if (all_published || waiting.caught_up_us < relay->caught_up_us)
         relay->caught_up_us = waiting.caught_up_us;
     pthread_mutex_unlock(&relay->lock);
@@ -270,6 +270,7 @@ static bool relay_take_lease(struct relay *relay, struct session *session, struc
         .name = session->name,
         .setting = options->setting,
         .mapping = options->mapping,
+        .slot = options->mode == SOURCE_WAL ? options->slot : NULL,
         .stale_us = options->lease_stale_us,
         .cleanup = options->cleanup,
         .cleanup_delay_us = options->cleanup_delay_us };
@@ -735,6 +736,16 @@ static bool relay_session(struct relay *relay, struct session *session, struct e
     return relay_finish(relay, session, e);
 }
 
+/* A session that failed: its lease knows what the slot keeps meanwhile. */
+static void relay_note_slot(struct relay *relay, const struct session *session)
+{
+    if (!session->lease)
+        return;
+    pthread_mutex_lock(&relay->lock);
+    relay->status.retained_bytes = lease_retained_bytes(session->lease);
+    pthread_mutex_unlock(&relay->lock);
+}
+
 void relay_run(struct relay *relay)
 {
     while (!relay_stopping(relay)) {
@@ -742,6 +753,7 @@ void relay_run(struct relay *relay)
         struct error e = { 0 };
         bool ok = relay_session(relay, &session, &e), fenced = session.publisher && publisher_fenced(session.publisher);
 
+        relay_note_slot(relay, &session);
         session_release(&session);
         if (ok)
             continue;

@@ -59,9 +59,8 @@ struct source_page {
 };
 
 struct source_waiting {
-    uint64_t rows, bytes;    /* known to be committed and not handed out yet; bytes as stored, an estimate */
-    int64_t caught_up_us;    /* now_us(): everything committed before this has been handed out */
-    uint64_t retained_bytes; /* wal mode: log that the slot keeps on the server's disk */
+    uint64_t rows, bytes; /* known to be committed and not handed out yet; bytes as stored, an estimate */
+    int64_t caught_up_us; /* now_us(): everything committed before this has been handed out */
 };
 
 struct source;

@@ -1,6 +1,7 @@
 /* Polling: a round is the rows between two snapshots, read by id in pages. */
 #include "reading.h"
 #include "relay_sql.h"
+#include "timeline.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -24,6 +25,7 @@ enum poller_state {
 
 struct poller {
     struct source base; /* first */
+    const struct source_options *options;
     struct reading reading;
     int64_t page_rows, page_bytes, poll_max_us;
     int64_t page_rows_max; /* as configured */
@@ -50,6 +52,7 @@ bool source_poll_open(const struct source_options *options, struct source **ret_
         &sql_page };
 
     poller->base.ops = &poller_ops;
+    poller->options = options;
     poller->page_rows = poller->page_rows_max = options->page_rows;
     poller->page_bytes = options->page_bytes;
     poller->poll_max_us = options->poll_max_us;
@@ -96,7 +99,8 @@ static bool poller_identify(struct source *source, struct position *position, st
 
     bool same = position_check_database(position, system_identifier, timeline, &present, e);
     snapshot_release(&present);
-    if (!same)
+    if (!same || !timeline_check(poller->reading.conn, poller->options->dsn, poller->options->application_name,
+                     position, timeline, e))
         return false;
     position->system_identifier = system_identifier;
     position->timeline = timeline;
@@ -194,6 +198,7 @@ static void poller_look_later(struct poller *poller)
 static bool poller_begin_round(struct poller *poller, struct error *e)
 {
     position_begin_round(&poller->at, &poller->present);
+    poller->at.log_lsn = poller->present_lsn;
     poller->at.last_id = poller->present_first_id - 1;
     poller->round_left = poller->present_rows;
     poller->round_left_bytes = poller->present_bytes;
@@ -219,6 +224,7 @@ static bool poller_took_present(struct poller *poller, const PGresult *result, s
         poller->caught_up_us = poller->asked_present_us;
         if (flushed) { /* an unflushed snapshot must never become part of a position */
             position_begin_round(&poller->at, &poller->present);
+            poller->at.log_lsn = poller->present_lsn;
             position_finish_round(&poller->at);
         }
         poller_look_later(poller);

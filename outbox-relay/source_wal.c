@@ -613,12 +613,9 @@ static const struct position *wal_page_position(const struct source *source)
 static void wal_waiting(const struct source *source, struct source_waiting *ret_waiting)
 {
     const struct wal *wal = (const struct wal *)source;
-    const uint64_t flush_lsn = wal->slot.flush_lsn > wal->received_lsn ? wal->slot.flush_lsn : wal->received_lsn;
 
-    *ret_waiting = (struct source_waiting){ .bytes = wal_behind(wal, wal->at.commit_lsn),
-        .caught_up_us = wal->caught_up_us,
-        .retained_bytes =
-            wal->slot.restart_lsn && flush_lsn > wal->slot.restart_lsn ? flush_lsn - wal->slot.restart_lsn : 0 };
+    *ret_waiting =
+        (struct source_waiting){ .bytes = wal_behind(wal, wal->at.commit_lsn), .caught_up_us = wal->caught_up_us };
 }
 
 static const char *wal_content_type(const struct source *source)

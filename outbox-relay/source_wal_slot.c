@@ -2,6 +2,7 @@
 
 #include "log.h"
 #include "relay_sql.h"
+#include "timeline.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@ enum {
     CONNECT_TIMEOUT_S = 5,
     FREE_TIMEOUT_US = 5000000,
     FREE_POLL_NS = 5000000,
-    COMMAND_MAX = 64,
     NUMBER_MAX = 24,
 };
 
@@ -222,42 +222,6 @@ bool wal_slot_advance(PGconn *conn, const char *name, uint64_t lsn, struct error
 
 /* ---- Server and slot against the position ---- */
 
-bool wal_check_history(const char *history, const struct position *position, struct error *e)
-{
-    for (const char *line = history; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        unsigned timeline, high, low;
-
-        if (sscanf(line, "%u\t%X/%X", &timeline, &high, &low) == 3 && timeline == position->timeline &&
-            ((uint64_t)high << 32 | low) < position->commit_lsn) {
-            char end[LSN_TEXT_MAX], at[LSN_TEXT_MAX];
-
-            return error_set(e, ERROR_FATAL,
-                "this Postgres left timeline %u at %s, and the stored position is at %s of it: transactions that were "
-                "published are lost here (failover to a lagging standby)",
-                timeline, lsn_format((uint64_t)high << 32 | low, end), lsn_format(position->commit_lsn, at));
-        }
-    }
-    return true;
-}
-
-static bool check_timeline(
-    const struct source_options *options, const struct position *position, uint32_t timeline, struct error *e)
-{
-    CLEANUP(pg_conn_finish) PGconn *conn = NULL;
-    char command[COMMAND_MAX];
-
-    if (position->timeline == 0 || position->timeline == timeline)
-        return true;
-    snprintf(command, sizeof command, "TIMELINE_HISTORY %" PRIu32, timeline);
-    if (!wal_connect(options->dsn, options->application_name, true, &conn, e))
-        return false;
-
-    CLEANUP(pg_result_clear) PGresult *result = PQexec(conn, command);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1)
-        return pg_error_from_result(result, e);
-    return wal_check_history(PQgetvalue(result, 0, 1), position, e);
-}
-
 static bool check_server(PGconn *conn, const struct source_options *options, struct position *position, struct error *e)
 {
     CLEANUP(pg_result_clear) PGresult *identity = NULL;
@@ -275,7 +239,7 @@ static bool check_server(PGconn *conn, const struct source_options *options, str
         return false;
     if (position->commit_lsn == 0 && position->published_rows > 0)
         return error_set(e, ERROR_FATAL, "the stored position was made in poll mode: it says nothing about the log");
-    if (!check_timeline(options, position, timeline, e))
+    if (!timeline_check(conn, options->dsn, options->application_name, position, timeline, e))
         return false;
     position->system_identifier = system_identifier;
     position->timeline = timeline;

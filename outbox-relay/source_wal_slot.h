@@ -62,10 +62,6 @@ MUST_CHECK bool wal_slot_read(PGconn *conn, const char *name, struct wal_slot *r
 MUST_CHECK bool wal_slot_prepare(
     PGconn *conn, const struct source_options *options, struct position *position, bool *ret_made, struct error *e);
 
-/* A later timeline is fine if it branched off after what was published; else what was published is not in its past.
- * history: of Postgres, lines of timeline, where it ended, why. Errors: FATAL. */
-MUST_CHECK bool wal_check_history(const char *history, const struct position *position, struct error *e);
-
 /* Waits until nobody reads the slot, ending who does. */
 MUST_CHECK bool wal_slot_free(PGconn *conn, const char *name, struct error *e);
 MUST_CHECK bool wal_slot_advance(PGconn *conn, const char *name, uint64_t lsn, struct error *e);

@@ -1,6 +1,7 @@
 /* Snapshots and positions: read as Postgres writes them, kept through Kafka, refused when they are of another database.
  */
 #include "position.h"
+#include "timeline.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -114,6 +115,7 @@ static void position_make(struct position *ret, const char *before, const char *
     ret->timeline = 3;
     ret->commit_lsn = UINT64_MAX - 6;
     ret->commit_index = 1u << 31;
+    ret->log_lsn = UINT64_MAX - 7;
 }
 
 Test(position, comes_back_from_kafka_as_it_went)
@@ -135,6 +137,7 @@ Test(position, comes_back_from_kafka_as_it_went)
     cr_expect_eq(back.timeline, 3);
     cr_expect_eq(back.commit_lsn, UINT64_MAX - 6);
     cr_expect_eq(back.commit_index, 1u << 31);
+    cr_expect_eq(back.log_lsn, UINT64_MAX - 7);
     position_release(&back);
 
     cr_expect_not(position_decode((struct bytes){ data, len }, "identity", &back, &e), "taken for another source's");
@@ -214,4 +217,53 @@ Test(position, a_new_source_accepts_any_database)
     cr_expect(position_check_database(&position, 12, 1, &present, &e), "%s", e.message);
     snapshot_release(&present);
     position_release(&position);
+}
+
+/* ---- After a failover ---- */
+
+Test(timeline, a_later_one_is_fine_if_it_has_what_was_published)
+{
+    static const char history[] = "1\t0/3000000\tno recovery target specified\n\n2\t0/5000000\tno recovery target\n";
+    static const struct {
+        uint32_t timeline;
+        uint64_t lsn;
+        bool ok;
+    } cases[] = {
+        { 1, 0x2FFFFFF, true }, { 1, 0x3000000, true }, { 1, 0x3000001, false }, { 2, 0x4000000, true },
+        { 2, 0x5000001, false }, { 3, 0x1000000, false }, /* this server was never on it */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        for (int polled = 0; polled < 2; polled++) {
+            struct position position = { .timeline = cases[i].timeline };
+            struct error e = { 0 };
+
+            *(polled ? &position.log_lsn : &position.commit_lsn) = cases[i].lsn;
+            cr_expect_eq(timeline_check_history(history, &position, &e), cases[i].ok, "case %zu", i);
+            cr_expect_eq(e.kind, cases[i].ok ? ERROR_NONE : ERROR_FATAL);
+        }
+    }
+}
+
+Test(timeline, without_the_history_only_a_standby_that_was_promoted_once_and_runs_since_can_tell)
+{
+    static const struct {
+        uint32_t timeline;
+        uint64_t took_over_lsn;
+        const char *reason; /* NULL: accepted */
+    } cases[] = {
+        { 4, 0x5000000, NULL }, { 4, 0x5000001, NULL }, { 4, 0x4FFFFFF, "are lost here" },
+        { 4, 0, "cannot be told" },         /* started again since */
+        { 5, 0x6000000, "cannot be told" }, /* where timeline 4 began is not known */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct position position = { .timeline = 3, .log_lsn = 0x5000000 };
+        struct error e = { 0 };
+
+        cr_expect_eq(timeline_check_promotion(&position, cases[i].timeline, cases[i].took_over_lsn, &e),
+            !cases[i].reason, "case %zu", i);
+        if (cases[i].reason)
+            cr_expect_not_null(strstr(e.message, cases[i].reason), "case %zu: %s", i, e.message);
+    }
 }

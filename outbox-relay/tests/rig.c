@@ -275,6 +275,9 @@ static void take_event(struct rig *rig, const rd_kafka_message_t *message, struc
     snprintf(ret->topic, RIG_TEXT_MAX, "%s", rd_kafka_topic_name(message->rkt) + strlen(rig->prefix));
     copy_text(ret->key, message->key, message->key_len);
     copy_text(ret->payload, message->payload, message->len);
+    ret->byte_count = message->len;
+    if (message->len > 0)
+        memcpy(ret->bytes, message->payload, message->len < RIG_BYTES_MAX ? message->len : RIG_BYTES_MAX);
     cr_assert_eq(rd_kafka_message_headers(message, &headers), RD_KAFKA_RESP_ERR_NO_ERROR);
     cr_assert_eq(rd_kafka_header_get_last(headers, "ce_id", &value, &len), RD_KAFKA_RESP_ERR_NO_ERROR);
     copy_text(ret->id, value, len);
@@ -368,4 +371,20 @@ void rig_expect_published(struct rig *rig, int timeout_s)
     xfree(order);
     xfree(events);
     PQclear(rows);
+}
+
+void rig_expect_any_bytes(struct rig *rig, int timeout_s)
+{
+    size_t count;
+
+    rig_sql(rig->pg,
+        "INSERT INTO outbox (topic, key, type, payload) SELECT 'orders.accepted.v1', 'k', 't', "
+        "decode(string_agg(lpad(to_hex(i), 2, '0'), '' ORDER BY i), 'hex') FROM generate_series(0, 255) AS i");
+
+    struct rig_event *events = rig_read(rig, 1, timeout_s, &count);
+    cr_assert_eq(count, 1);
+    cr_assert_eq(events[0].byte_count, 256);
+    for (size_t i = 0; i < 256; i++)
+        cr_expect_eq(events[0].bytes[i], i);
+    xfree(events);
 }

@@ -9,7 +9,7 @@
 #include <libpq-fe.h>
 #include <pthread.h>
 
-enum { RIG_TEXT_MAX = 64, RIG_CONNECTIONS_MAX = 16, RIG_HEADERS_MAX = 512 };
+enum { RIG_TEXT_MAX = 64, RIG_BYTES_MAX = 256, RIG_CONNECTIONS_MAX = 16, RIG_HEADERS_MAX = 512 };
 
 struct rig {
     struct support_database database;
@@ -50,7 +50,9 @@ void rig_store_position(struct rig *rig, uint64_t system_identifier);
 
 struct rig_event {
     char topic[RIG_TEXT_MAX], key[RIG_TEXT_MAX], payload[RIG_TEXT_MAX], id[RIG_TEXT_MAX];
-    char headers[RIG_HEADERS_MAX]; /* "name=value name=value ", as they came */
+    char headers[RIG_HEADERS_MAX];      /* "name=value name=value ", as they came */
+    unsigned char bytes[RIG_BYTES_MAX]; /* the payload's first ones */
+    size_t byte_count;                  /* of the payload, also of those not kept */
     int32_t partition;
     uint64_t sequence; /* ce_sequence; 0: none */
 };
@@ -65,3 +67,6 @@ size_t rig_drop_repeats(struct rig_event *events, size_t count);
 /* Fails unless the topics hold exactly the rows that the outbox table has (parked ones apart), each once, and of each
  * topic and key in the order of their ids. */
 void rig_expect_published(struct rig *rig, int timeout_s);
+
+/* Writes a payload of each byte there is; fails unless it arrives as it is, as the only event. */
+void rig_expect_any_bytes(struct rig *rig, int timeout_s);

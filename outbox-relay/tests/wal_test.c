@@ -111,6 +111,18 @@ Test(wal, a_backlog_is_peeked_page_by_page_and_then_the_stream_goes_on)
     rig_expect_published(&rig, 10);
 }
 
+Test(wal, any_bytes_arrive_as_they_are)
+{
+    struct rig rig;
+    struct rig_relay relay;
+
+    open_wal(&rig);
+    rig_start_relay(&rig, &relay);
+    rig_wait_state(&relay, RELAY_ACTIVE, 20);
+    rig_expect_any_bytes(&rig, 60);
+    rig_stop_relay(&relay);
+}
+
 /* Two sessions write the same key; the one that began first commits last. */
 Test(wal, events_come_in_the_order_of_the_commits)
 {

@@ -340,27 +340,3 @@ Test(wal_slot, is_ours_only_if_plugin_and_database_are_and_nothing_is_lost)
                       slot.confirmed_lsn == (cases[i].exists ? 700 : 0));
     }
 }
-
-Test(wal_slot, a_later_timeline_is_fine_if_it_has_what_was_published)
-{
-    static const char history[] = "1\t0/3000000\tno recovery target specified\n\n2\t0/5000000\tno recovery target\n";
-    static const struct {
-        uint32_t timeline;
-        uint64_t lsn;
-        bool ok;
-    } cases[] = {
-        { 1, 0x2FFFFFF, true },
-        { 1, 0x3000000, true },
-        { 1, 0x3000001, false },
-        { 2, 0x4000000, true },
-        { 2, 0x5000001, false },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct position position = { .timeline = cases[i].timeline, .commit_lsn = cases[i].lsn };
-        struct error e = { 0 };
-
-        cr_expect_eq(wal_check_history(history, &position, &e), cases[i].ok, "case %zu", i);
-        cr_expect_eq(e.kind, cases[i].ok ? ERROR_NONE : ERROR_FATAL);
-    }
-}
