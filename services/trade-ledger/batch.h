@@ -29,6 +29,15 @@ struct account_change {
     const char *reason;
 };
 
+/* A journal that someone wants reversed. */
+struct old_journal {
+    int64_t id;
+    enum journal_kind kind;
+    bool reversed;
+    struct leg legs[LEDGER_LEGS_MAX];
+    size_t leg_count;
+};
+
 struct dead_man {
     uint64_t user_id;
     int64_t timeout_s; /* 0: disarm */
@@ -60,6 +69,8 @@ struct batch {
     struct table *traders;       /* uint64_t user → struct trader */
     struct table *killed;        /* struct killed_key → anything: blocked there */
     struct table *open_markets;  /* uint64_t user → struct open_market, the first of a list */
+    struct table *pending;       /* int64_t id → struct pending_transfer */
+    struct table *old_journals;  /* int64_t id → struct old_journal */
     const int64_t *order_ids, *topup_ids, *amend_ids;
 
     /* What is to be stored besides the ledger. */
@@ -68,7 +79,8 @@ struct batch {
     struct seen **new_seen;
     struct dead_man *dead_men;
     struct account_change *account_changes;
-    size_t dead_man_count, account_change_count;
+    struct pending_transfer **new_pending, **pending_steps;
+    size_t dead_man_count, account_change_count, new_pending_count, pending_step_count;
     size_t new_order_count, cancel_count, amend_count, new_topup_count, new_seen_count;
 };
 
@@ -92,6 +104,10 @@ struct wants {
     size_t create_count;  /* the first so many are made if they do not exist */
     int64_t *account_ids; /* accounts named by their ids */
     size_t account_id_count;
+    int64_t *pending_ids; /* two-phase transfers, locked with their accounts */
+    size_t pending_count;
+    int64_t *reversed_ids; /* journals, their accounts locked */
+    size_t reversed_count;
     const char **seen_sources, **seen_keys;
     size_t seen_count;
     int64_t *client_users; /* orders by client_order_id, read only */
@@ -134,7 +150,12 @@ void top_up_decide(struct batch *batch, struct outbox *outbox, struct command *c
 void transfer_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void journal_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void many_journals_decide(struct batch *batch, struct outbox *outbox, struct command *command); /* or transfers */
+void transfer_step_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void reverse_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void account_change_decide(struct batch *batch, struct command *command);
+
+/* The entries of the batch's journals from number `first` on. */
+void publish_journals(const struct batch *batch, struct outbox *outbox, const struct command *command, size_t first);
 
 /* Transfers, journals and accounts before the load (commands_money.c): what can be said of a command alone, and what it
  * needs to see. */

@@ -7,6 +7,7 @@
 enum {
     KILL_SWITCHES_MAX = 1000, /* published in one transaction */
     DEAD_MEN_MAX = 500,
+    EXPIRED_MAX = 500,
     TICK_AGAIN_US = 5000000, /* an order whose end has come is still open: the tick may have been before it */
 };
 
@@ -107,6 +108,27 @@ static bool fire_dead_men(struct chore *chore, struct error *e)
     return commands_run(chore->pg, chore->outbox, chore->service, arena, commands, pg_rows(rows), chore->now_us, e);
 }
 
+/* Money that was set aside for a transfer nobody has posted in time goes back. */
+static bool expire_transfers(struct chore *chore, struct error *e)
+{
+    CLEANUP(arena_free) struct arena *arena = arena_new();
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    pg_arg_int64(chore->pg, chore->now_us);
+    pg_arg_int64(chore->pg, EXPIRED_MAX);
+    if (!pg_query(chore->pg, &sql_pending_due, &rows, e))
+        return false;
+    struct command *commands = arena_alloc(arena, (pg_rows(rows) + 1) * sizeof *commands);
+    for (size_t i = 0; i < pg_rows(rows); i++)
+        commands[i] = (struct command){ .kind = COMMAND_TRANSFER_STEP,
+            .user_id = (uint64_t)pg_get_int64(rows, i, 1),
+            .by_operator = true,
+            .step = { .transfer_id = pg_get_int64(rows, i, 0), .step = STEP_EXPIRE, .amount = "" },
+            .request_source = "expiry",
+            .traceparent = "" };
+    chore->done = pg_rows(rows);
+    return commands_run(chore->pg, chore->outbox, chore->service, arena, commands, pg_rows(rows), chore->now_us, e);
+}
+
 /* One transaction. */
 static bool run(struct chore *chore, bool (*work)(struct chore *chore, struct error *e), struct error *e)
 {
@@ -134,5 +156,9 @@ bool chores_run(struct pg *pg, struct outbox *outbox, struct trade_ledger *servi
         return false;
     if (chore.done > 0)
         log_info("dead man's switches of %zu users fired", chore.done);
+    if (!run(&chore, expire_transfers, e))
+        return false;
+    if (chore.done > 0)
+        log_info("%zu transfers expired", chore.done);
     return commands_look_for_traders(pg, service, e);
 }

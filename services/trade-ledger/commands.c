@@ -204,10 +204,12 @@ static bool prepare_kind(
     case COMMAND_TRANSFER:
     case COMMAND_JOURNAL:
     case COMMAND_ACCOUNT_CHANGE:
+    case COMMAND_REVERSE:
         return money_prepare(command, markets, e);
     case COMMAND_PLACE_MANY:
     case COMMAND_TRANSFER_MANY:
     case COMMAND_JOURNAL_MANY:
+    case COMMAND_TRANSFER_STEP:
     case COMMAND_DEAD_MAN:
         break;
     }
@@ -290,6 +292,8 @@ static struct wants *wants_new(struct arena *arena, struct command *const *comma
         .assets = arena_alloc(arena, accounts * sizeof(int32_t)),
         .known_only = arena_alloc(arena, accounts * sizeof(int32_t)),
         .account_ids = arena_alloc(arena, accounts * sizeof(int64_t)),
+        .pending_ids = arena_alloc(arena, n * sizeof(int64_t)),
+        .reversed_ids = arena_alloc(arena, n * sizeof(int64_t)),
         .seen_sources = arena_alloc(arena, n * sizeof(char *)),
         .seen_keys = arena_alloc(arena, n * sizeof(char *)),
         .client_users = arena_alloc(arena, n * sizeof(int64_t)),
@@ -429,6 +433,12 @@ static void decide_kind(struct batch *batch, struct outbox *outbox, struct comma
     case COMMAND_ACCOUNT_CHANGE:
         account_change_decide(batch, command);
         break;
+    case COMMAND_TRANSFER_STEP:
+        transfer_step_decide(batch, outbox, command);
+        break;
+    case COMMAND_REVERSE:
+        reverse_decide(batch, outbox, command);
+        break;
     }
 }
 
@@ -474,6 +484,10 @@ static struct batch *batch_new(struct arena *arena, const struct markets *market
         .traders = table_new(arena),
         .killed = table_new(arena),
         .open_markets = table_new(arena),
+        .pending = table_new(arena),
+        .old_journals = table_new(arena),
+        .new_pending = arena_alloc(arena, (count + 1) * sizeof(struct pending_transfer *)),
+        .pending_steps = arena_alloc(arena, (count + 1) * sizeof(struct pending_transfer *)),
         .dead_men = arena_alloc(arena, (count + 1) * sizeof(struct dead_man)),
         .account_changes = arena_alloc(arena, (count + 1) * sizeof(struct account_change)),
         .new_orders = arena_alloc(arena, (count + 1) * sizeof(struct order *)),

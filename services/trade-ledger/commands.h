@@ -40,6 +40,8 @@ enum command_kind {
     COMMAND_JOURNAL,       /* an operator's: any accounts */
     COMMAND_JOURNAL_MANY,  /* parts are of kind COMMAND_JOURNAL */
     COMMAND_ACCOUNT_CHANGE,
+    COMMAND_TRANSFER_STEP, /* of a two-phase transfer */
+    COMMAND_REVERSE,
 };
 
 enum { DIGEST_LEN = 32, COMMANDS_MAX = 4096, DEAD_MAN_TIMEOUT_MAX_S = 86400 };
@@ -89,6 +91,21 @@ struct transfer_request {
     struct account_ref from, to; /* from: the user's own account unless it has an id */
     const char *currency, *amount;
     const char *note; /* "": none */
+    bool pending;     /* only set aside, for so long */
+    int64_t expires_in_s;
+};
+
+enum transfer_step { STEP_POST, STEP_VOID, STEP_EXPIRE };
+
+struct step_request {
+    int64_t transfer_id;
+    enum transfer_step step;
+    const char *amount; /* of a post: "": all of it */
+};
+
+struct reverse_request {
+    int64_t journal_id;
+    const char *note; /* "": none */
 };
 
 struct leg_request {
@@ -126,6 +143,8 @@ struct command {
         struct topup_request topup;
         struct transfer_request transfer;
         struct journal_request journal;
+        struct step_request step;
+        struct reverse_request reverse;
         struct account_change_request account_change;
     };
     const char *source, *key;                /* of the inbox; key NULL: not deduplicated */

@@ -71,6 +71,8 @@ bool money_prepare(struct command *command, const struct markets *markets, struc
         return prepare_transfer(command, markets, e);
     if (command->kind == COMMAND_JOURNAL)
         return prepare_journal(command, markets, e);
+    if (command->kind == COMMAND_REVERSE)
+        return note_check(command->reverse.note, e);
     return prepare_account_change(&command->account_change, e);
 }
 
@@ -127,5 +129,13 @@ void money_want(struct wants *wants, const struct command *command)
         wants->entries += command->journal.leg_count;
     } else if (command->kind == COMMAND_ACCOUNT_CHANGE) {
         wants->account_ids[wants->account_id_count++] = command->account_change.account_id;
+    } else if (command->kind == COMMAND_TRANSFER_STEP) {
+        wants->pending_ids[wants->pending_count++] = command->step.transfer_id;
+        wants->journals++;
+        wants->entries += 2;
+    } else if (command->kind == COMMAND_REVERSE) {
+        wants->reversed_ids[wants->reversed_count++] = command->reverse.journal_id;
+        wants->journals++;
+        wants->entries += LEDGER_LEGS_MAX;
     }
 }

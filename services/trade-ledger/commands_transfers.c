@@ -76,6 +76,37 @@ static void note_journal(const struct ledger *ledger, const char *note, int64_t 
     ledger_last(ledger)->effective_at_us = effective_at_us;
 }
 
+/* Sets the money aside; tells nobody yet. */
+static bool transfer_hold(struct batch *batch, struct command *command, struct account *from, const struct account *to)
+{
+    struct ledger *ledger = batch->ledger;
+    struct leg hold = { from, -command->amount_minor, command->amount_minor };
+    int64_t id = ledger->journal_ids[ledger->journal_count];
+    if (to->status == ACCOUNT_CLOSED)
+        return error_field(
+            &command->error, ERROR_REFUSED, "account-closed", "to_account_id", "account %" PRId64 " is closed", to->id);
+    if (!ledger_post(ledger, JOURNAL_TRANSFER_HOLD, arena_printf(batch->arena, "transfer:%" PRId64, id), &hold, 1,
+            &command->error))
+        return false;
+    struct pending_transfer *pending = arena_alloc(batch->arena, sizeof *pending);
+    *pending = (struct pending_transfer){
+        .id = id,
+        .from_account_id = from->id,
+        .to_account_id = to->id,
+        .asset_id = from->asset_id,
+        .amount = command->amount_minor,
+        .status = PENDING_OPEN,
+        .created_by = command->user_id,
+        .note = command->transfer.note[0] ? command->transfer.note : NULL,
+        .expires_at_us = batch->now_us + command->transfer.expires_in_s * 1000000,
+        .created_at_us = batch->now_us,
+    };
+    *table_slot(batch->pending, &pending->id, sizeof pending->id) = pending;
+    batch->new_pending[batch->new_pending_count++] = pending;
+    note_journal(ledger, command->transfer.note, 0);
+    return true;
+}
+
 /* Moves the money; tells nobody yet. */
 static bool transfer(struct batch *batch, struct command *command)
 {
@@ -83,6 +114,8 @@ static bool transfer(struct batch *batch, struct command *command)
     struct account *from, *to;
     if (!transfer_accounts(batch, command, &from, &to))
         return false;
+    if (command->transfer.pending)
+        return transfer_hold(batch, command, from, to);
     struct leg legs[] = { { from, -command->amount_minor, 0 }, { to, command->amount_minor, 0 } };
     const char *reference = arena_printf(batch->arena, "transfer:%" PRId64, ledger->journal_ids[ledger->journal_count]);
     if (!ledger_post(ledger, JOURNAL_TRANSFER, reference, legs, ARRAY_LEN(legs), &command->error))
@@ -117,8 +150,7 @@ static bool journal(struct batch *batch, struct command *command)
     return true;
 }
 
-static void publish_journals(
-    const struct batch *batch, struct outbox *outbox, const struct command *command, size_t first)
+void publish_journals(const struct batch *batch, struct outbox *outbox, const struct command *command, size_t first)
 {
     for (size_t i = first; i < batch->ledger->journal_count; i++)
         event_entries_posted(
@@ -132,6 +164,14 @@ void transfer_decide(struct batch *batch, struct outbox *outbox, struct command 
     const struct ledger *ledger = batch->ledger;
     publish_journals(batch, outbox, command, ledger->journal_count - 1);
     command->status = 201;
+    if (command->transfer.pending) {
+        const struct pending_transfer *pending = batch->new_pending[batch->new_pending_count - 1];
+        const struct account *from = ledger_account_by_id(ledger, pending->from_account_id),
+                             *to = ledger_account_by_id(ledger, pending->to_account_id);
+        command->reply =
+            view_text(view_pending(pending, command->asset, from->owner_id, to->owner_id, from), batch->arena);
+        return;
+    }
     command->reply = view_text(
         view_transfer(ledger, ledger_last(ledger), command->asset, command->by_operator, batch->now_us), batch->arena);
 }
@@ -182,10 +222,15 @@ static bool part_decide(struct batch *batch, struct command *part)
 }
 
 /* All or none: the first that is refused takes back what went before, and is the answer. */
-static void refuse_all(struct batch *batch, struct command *command, size_t index, size_t first_journal)
+static void refuse_all(
+    struct batch *batch, struct command *command, size_t index, size_t first_journal, size_t first_pending)
 {
     const struct command *part = &command->many.each[index];
     ledger_undo(batch->ledger, first_journal);
+    while (batch->new_pending_count > first_pending) {
+        const struct pending_transfer *pending = batch->new_pending[--batch->new_pending_count];
+        *table_slot(batch->pending, &pending->id, sizeof pending->id) = NULL;
+    }
     command->error = part->error;
     command->short_asset = part->short_asset;
     command->available = part->available;
@@ -195,7 +240,7 @@ static void refuse_all(struct batch *batch, struct command *command, size_t inde
 void many_journals_decide(struct batch *batch, struct outbox *outbox, struct command *command)
 {
     const struct many *many = &command->many;
-    size_t first = batch->ledger->journal_count, refused = 0, len = 0;
+    size_t first = batch->ledger->journal_count, first_pending = batch->new_pending_count, refused = 0, len = 0;
     char *text = NULL;
     FILE *out = open_memstream(&text, &len);
     fprintf(out, "{\"%s\":[", command->kind == COMMAND_TRANSFER_MANY ? "transfers" : "journals");
@@ -209,7 +254,7 @@ void many_journals_decide(struct batch *batch, struct outbox *outbox, struct com
         else if (many->each_alone)
             print_problem(out, part);
         else
-            refuse_all(batch, command, i, first);
+            refuse_all(batch, command, i, first, first_pending);
     }
     fprintf(out, "],\"done\":%zu,\"refused\":%zu}", many->count - refused, refused);
     fclose(out);

@@ -21,6 +21,11 @@ bool get_trades(struct pg *pg, struct outbox *outbox, const struct http_request 
     struct error *e);
 bool get_entries(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
+/* Those of two phases, to or from oneself; one of either kind. */
+bool get_transfers(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
+    struct error *e);
+bool get_transfer(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
+    struct error *e);
 bool get_accounts(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
 bool get_admin_accounts(struct pg *pg, struct outbox *outbox, const struct http_request *request,

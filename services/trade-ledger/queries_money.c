@@ -2,13 +2,85 @@
 #include "http.h"
 
 #include "../chassis/service.h"
+#include "reading.h"
 #include "requests.h"
 #include "sql.h"
+#include "store.h"
 #include "views.h"
 
 #include <string.h>
 
 enum { ACCOUNTS_DEFAULT = 100, ACCOUNTS_MAX = 500, NAME_MAX_BYTES = 32 };
+
+static json_t *transfer_row(
+    const struct pg_result *rows, size_t row, const struct markets *markets, struct arena *arena, int64_t *ret_id)
+{
+    struct pending_transfer transfer;
+    store_pending_from_row(rows, row, arena, &transfer);
+    *ret_id = transfer.id;
+    return view_pending(&transfer, asset_by_id(markets, transfer.asset_id), (uint64_t)pg_get_int64(rows, row, 11),
+        (uint64_t)pg_get_int64(rows, row, 12), NULL);
+}
+
+bool get_transfer(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    CLEANUP(arena_free) struct arena *arena = arena_new();
+    MARKETS_REF(markets);
+    uint64_t id, user_id = request->claims.user_id;
+    int64_t last_id;
+    (void)outbox;
+    if (!parse_id(request->params[0], "transfer_id", &id, e) || id > INT64_MAX)
+        return error_field(e, ERROR_NOT_FOUND, "transfer-not-found", "transfer_id", "there is no such transfer");
+    pg_arg_int64(pg, (int64_t)id);
+    if (!pg_query(pg, &sql_transfer_get, &rows, e))
+        return false;
+    bool mine = pg_rows(rows) > 0 &&
+                ((uint64_t)pg_get_int64(rows, 0, 11) == user_id || (uint64_t)pg_get_int64(rows, 0, 12) == user_id);
+    if (pg_rows(rows) == 0 || (!mine && !claims_operator(&request->claims)))
+        return error_field(e, ERROR_NOT_FOUND, "transfer-not-found", "transfer_id", "there is no such transfer");
+    reply->json = transfer_row(rows, 0, markets.set, arena, &last_id);
+    return true;
+}
+
+/* *ret 0 if absent. */
+static bool name_from_query(const struct http_request *request, const char *field,
+    bool (*parse)(const char *name, int *ret), int *ret, struct error *e)
+{
+    char name[NAME_MAX_BYTES];
+    *ret = 0;
+    if (!strstr(request->query, field))
+        return true;
+    return (query_get(request->query, field, name, sizeof name) && parse(name, ret)) ||
+           error_field(e, ERROR_INVALID, "unknown-value", field, "%s has an unknown value", field);
+}
+
+bool get_transfers(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    CLEANUP(arena_free) struct arena *arena = arena_new();
+    MARKETS_REF(markets);
+    struct page page;
+    int status;
+    int64_t last_id = 0;
+    (void)outbox;
+    if (!page_from_query(request, "transfers", &page, e) ||
+        !name_from_query(request, "status", pending_status_parse, &status, e))
+        return false;
+    pg_arg_int64(pg, (int64_t)request->claims.user_id);
+    pg_arg_int64(pg, page.before);
+    pg_arg_int32(pg, status);
+    pg_arg_int64(pg, page.limit);
+    if (!pg_query(pg, &sql_pending_list, &rows, e))
+        return false;
+    json_t *list = json_array();
+    for (size_t i = 0; i < pg_rows(rows); i++)
+        json_array_append_new(list, transfer_row(rows, i, markets.set, arena, &last_id));
+    reply_page(reply, "transfers", list, &page, last_id);
+    return true;
+}
 
 static struct markets_cache *cache(void)
 {
@@ -59,18 +131,6 @@ struct account_filter {
     int kind, status;
     int32_t asset_id;
 };
-
-/* *ret 0 if absent. */
-static bool name_from_query(const struct http_request *request, const char *field,
-    bool (*parse)(const char *name, int *ret), int *ret, struct error *e)
-{
-    char name[NAME_MAX_BYTES];
-    *ret = 0;
-    if (!strstr(request->query, field))
-        return true;
-    return (query_get(request->query, field, name, sizeof name) && parse(name, ret)) ||
-           error_field(e, ERROR_INVALID, "unknown-value", field, "%s has an unknown value", field);
-}
 
 static bool filter_from_query(const struct http_request *request, struct account_filter *ret, struct error *e)
 {

@@ -26,10 +26,20 @@ static bool account_id_from_json(const json_t *json, const char *field, struct a
     return true;
 }
 
+static bool life_from_json(const json_t *json, struct transfer_request *ret, struct error *e)
+{
+    ret->expires_in_s = TRANSFER_LIFE_S;
+    if (!json_object_get(json, "expires_in_s"))
+        return true;
+    if (!ret->pending)
+        return error_field(e, ERROR_INVALID, "unknown-field", "expires_in_s", "only a pending transfer has an end");
+    return int_from_json(json, "expires_in_s", 1, TRANSFER_LIFE_MAX_S, &ret->expires_in_s, e);
+}
+
 static bool transfer_from_json(const json_t *json, uint64_t user_id, struct transfer_request *ret, struct error *e)
 {
     static const char *const fields[] = { "to_user_id", "to_account_id", "from_account_id", "currency", "amount",
-        "reference", NULL };
+        "reference", "pending", "expires_in_s", NULL };
     *ret = (struct transfer_request){ .from = { .owner_id = user_id, .kind = ACCOUNT_USER },
         .to.kind = ACCOUNT_USER,
         .currency = "",
@@ -39,7 +49,8 @@ static bool transfer_from_json(const json_t *json, uint64_t user_id, struct tran
         !account_id_from_json(json, "to_account_id", &ret->to, e) ||
         !account_id_from_json(json, "from_account_id", &ret->from, e) ||
         !json_get_string(json, "currency", &ret->currency, e) || !json_get_string(json, "amount", &ret->amount, e) ||
-        !json_opt_string(json, "reference", "", &ret->note, e))
+        !json_opt_string(json, "reference", "", &ret->note, e) ||
+        !json_opt_bool(json, "pending", false, &ret->pending, e) || !life_from_json(json, ret, e))
         return false;
     if (ret->to.owner_id == 0 && ret->to.id == 0)
         return error_field(e, ERROR_INVALID, "missing-field", "to_user_id", "to_user_id or to_account_id is missing");
@@ -141,6 +152,45 @@ bool read_transfers(const struct http_request *r, struct arena *arena, struct co
 bool read_journals(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)
 {
     return many_from_json(r->json, "journals", arena, command, e);
+}
+
+static bool transfer_from_path(const struct http_request *r, struct command *command, struct error *e)
+{
+    uint64_t id;
+    command->step = (struct step_request){ .amount = "" };
+    if (!parse_id(r->params[0], "transfer_id", &id, e) || id > INT64_MAX)
+        return error_field(e, ERROR_NOT_FOUND, "transfer-not-found", "transfer_id", "there is no such transfer");
+    command->step.transfer_id = (int64_t)id;
+    return true;
+}
+
+bool read_post(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)
+{
+    static const char *const fields[] = { "amount", NULL };
+    (void)arena;
+    return transfer_from_path(r, command, e) && json_only_fields(r->json, fields, e) &&
+           json_opt_string(r->json, "amount", "", &command->step.amount, e);
+}
+
+bool read_void(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)
+{
+    static const char *const fields[] = { NULL };
+    (void)arena;
+    if (!transfer_from_path(r, command, e) || !json_only_fields(r->json, fields, e))
+        return false;
+    command->step.step = STEP_VOID;
+    return true;
+}
+
+bool read_reverse(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)
+{
+    static const char *const fields[] = { "reference", NULL };
+    uint64_t id;
+    (void)arena;
+    if (!parse_id(r->params[0], "journal_id", &id, e) || id > INT64_MAX)
+        return error_field(e, ERROR_NOT_FOUND, "journal-not-found", "journal_id", "there is no such journal");
+    command->reverse = (struct reverse_request){ .journal_id = (int64_t)id };
+    return json_only_fields(r->json, fields, e) && json_opt_string(r->json, "reference", "", &command->reverse.note, e);
 }
 
 bool read_account_change(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)

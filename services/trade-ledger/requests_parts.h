@@ -18,4 +18,7 @@ bool read_transfer(const struct http_request *r, struct arena *arena, struct com
 bool read_transfers(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_journal(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_journals(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
+bool read_post(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
+bool read_void(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
+bool read_reverse(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_account_change(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);

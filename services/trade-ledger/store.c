@@ -143,8 +143,55 @@ static void fill_open_markets(struct batch *batch, const struct pg_result *rows)
             market_by_id(batch->markets, (int32_t)pg_get_int64(rows, row, 1)));
 }
 
+void store_pending_from_row(const struct pg_result *rows, size_t row, struct arena *arena, struct pending_transfer *ret)
+{
+    *ret = (struct pending_transfer){
+        .id = pg_get_int64(rows, row, 0),
+        .from_account_id = pg_get_int64(rows, row, 1),
+        .to_account_id = pg_get_int64(rows, row, 2),
+        .asset_id = (int32_t)pg_get_int64(rows, row, 3),
+        .amount = pg_get_int64(rows, row, 4),
+        .posted = pg_get_int64(rows, row, 5),
+        .status = (enum pending_status)pg_get_int64(rows, row, 6),
+        .created_by = (uint64_t)pg_get_int64(rows, row, 7),
+        .note = pg_is_null(rows, row, 8) ? NULL : arena_strdup(arena, pg_get_text(rows, row, 8)),
+        .expires_at_us = pg_get_int64(rows, row, 9),
+        .created_at_us = pg_get_int64(rows, row, 10),
+    };
+}
+
+static void fill_pending(struct batch *batch, const struct pg_result *rows)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
+        struct pending_transfer *pending = arena_alloc(batch->arena, sizeof *pending);
+        store_pending_from_row(rows, row, batch->arena, pending);
+        *table_slot(batch->pending, &pending->id, sizeof pending->id) = pending;
+    }
+}
+
+/* Their accounts are loaded already. */
+static void fill_old_journals(struct batch *batch, const struct pg_result *rows)
+{
+    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
+        int64_t id = pg_get_int64(rows, row, 0);
+        struct old_journal **slot = (struct old_journal **)table_slot(batch->old_journals, &id, sizeof id);
+        if (!*slot) {
+            *slot = arena_alloc(batch->arena, sizeof **slot);
+            **slot = (struct old_journal){
+                .id = id, .kind = (enum journal_kind)pg_get_int64(rows, row, 1), .reversed = pg_get_bool(rows, row, 2)
+            };
+        }
+        struct old_journal *journal = *slot;
+        assert(journal->leg_count < LEDGER_LEGS_MAX);
+        journal->legs[journal->leg_count++] =
+            (struct leg){ ledger_account_by_id(batch->ledger, pg_get_int64(rows, row, 3)), pg_get_int64(rows, row, 4),
+                pg_get_int64(rows, row, 5) };
+    }
+}
+
 struct loaded {
-    struct pg_result *accounts, *seen, *client_orders, *named, *markets, *traders, *open_markets, *ids;
+    struct pg_result *accounts, *seen, *client_orders, *named, *markets, *traders, *open_markets, *pending,
+        *old_journals, *ids;
 };
 
 static void loaded_release(struct loaded *loaded)
@@ -156,6 +203,8 @@ static void loaded_release(struct loaded *loaded)
     pg_result_free(loaded->markets);
     pg_result_free(loaded->traders);
     pg_result_free(loaded->open_markets);
+    pg_result_free(loaded->pending);
+    pg_result_free(loaded->old_journals);
     pg_result_free(loaded->ids);
 }
 
@@ -197,7 +246,8 @@ static bool send_traders(
 /* All accounts by one statement, so that they are locked in one order; the plainest that will do. */
 static bool send_accounts_lock(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
 {
-    bool by_id = wants->account_id_count > 0, for_orders = wants->amends > 0;
+    bool by_id = wants->account_id_count + wants->pending_count + wants->reversed_count > 0;
+    bool for_orders = wants->amends > 0;
     if (wants->account_count == 0 && !by_id && !for_orders)
         return true;
     arg_accounts(pg, wants, wants->account_count);
@@ -207,6 +257,8 @@ static bool send_accounts_lock(struct pg *pg, const struct wants *wants, struct 
     if (!by_id)
         return pg_send(pg, &sql_accounts_lock_for_orders, &loaded->accounts, e);
     pg_arg_int64s(pg, wants->account_ids, wants->account_id_count);
+    pg_arg_int64s(pg, wants->pending_ids, wants->pending_count);
+    pg_arg_int64s(pg, wants->reversed_ids, wants->reversed_count);
     return pg_send(pg, &sql_accounts_lock_named, &loaded->accounts, e);
 }
 
@@ -228,7 +280,10 @@ static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *
         if (!pg_send(pg, &sql_orders_lock, &loaded->named, e))
             return false;
     }
-    return true;
+    if (wants->pending_count == 0)
+        return true;
+    pg_arg_int64s(pg, wants->pending_ids, wants->pending_count);
+    return pg_send(pg, &sql_pending_lock, &loaded->pending, e);
 }
 
 static bool send_reads(struct pg *pg, const struct wants *wants, int64_t now_us, struct loaded *loaded, struct error *e)
@@ -238,6 +293,11 @@ static bool send_reads(struct pg *pg, const struct wants *wants, int64_t now_us,
     if (wants->cancelling_count > 0) {
         pg_arg_int64s(pg, wants->cancelling, wants->cancelling_count);
         if (!pg_send(pg, &sql_open_markets, &loaded->open_markets, e))
+            return false;
+    }
+    if (wants->reversed_count > 0) {
+        pg_arg_int64s(pg, wants->reversed_ids, wants->reversed_count);
+        if (!pg_send(pg, &sql_journals_to_reverse, &loaded->old_journals, e))
             return false;
     }
     if (wants->seen_count > 0) {
@@ -315,6 +375,8 @@ bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, s
     fill_market_states(batch, loaded.markets);
     fill_traders(batch, loaded.traders);
     fill_open_markets(batch, loaded.open_markets);
+    fill_pending(batch, loaded.pending);
+    fill_old_journals(batch, loaded.old_journals);
     take_ids(batch, wants, loaded.ids);
     return true;
 }
@@ -540,6 +602,39 @@ static bool save_account_changes(struct pg *pg, const struct batch *batch, struc
     return pg_send(pg, &sql_account_changes_insert, NULL, e);
 }
 
+static bool save_new_pending(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    struct pending_transfer *const *pending = batch->new_pending;
+    size_t n = batch->new_pending_count;
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->from_account_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->to_account_id), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, pending[i]->asset_id), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->amount), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, (int64_t)pending[i]->created_by), n);
+    pg_arg_texts(pg, COLUMN(const char *, n, pending[i]->note), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->expires_at_us), n);
+    pg_arg_int64(pg, batch->now_us);
+    return pg_send(pg, &sql_pending_insert, NULL, e);
+}
+
+static bool save_pending_steps(struct pg *pg, const struct batch *batch, struct error *e)
+{
+    struct arena *arena = batch->arena;
+    struct pending_transfer *const *pending = batch->pending_steps;
+    size_t n = batch->pending_step_count;
+    if (n == 0)
+        return true;
+    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->id), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)pending[i]->status), n);
+    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->posted), n);
+    pg_arg_int64(pg, batch->now_us);
+    return pg_send(pg, &sql_pending_save, NULL, e);
+}
+
 static struct bytes text_bytes(const char *text)
 {
     return (struct bytes){ text, text ? strlen(text) : 0 };
@@ -565,7 +660,8 @@ bool store_save(struct pg *pg, const struct batch *batch, struct error *e)
 {
     return save_ledger(pg, batch->ledger, batch->now_us, e) && save_new_orders(pg, batch, e) &&
            save_amends(pg, batch, e) && save_cancels(pg, batch, e) && save_topups(pg, batch, e) &&
-           save_dead_men(pg, batch, e) && save_account_changes(pg, batch, e) && save_seen(pg, batch, e);
+           save_dead_men(pg, batch, e) && save_account_changes(pg, batch, e) && save_new_pending(pg, batch, e) &&
+           save_pending_steps(pg, batch, e) && save_seen(pg, batch, e);
 }
 
 static void fill_progress(struct arena *arena, const struct pg_result *rows, struct table *progress)

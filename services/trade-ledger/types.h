@@ -88,7 +88,9 @@ enum {
     NOTE_MAX = 140,         /* of a transfer or journal */
     DECIMAL_FIELD_MAX = 64, /* of a price, quantity or amount as text */
     QUOTE_SET_MAX = 65535,
-    BATCH_ORDERS_MAX = 100,     /* of one batch or mass quote */
+    BATCH_ORDERS_MAX = 100,      /* of one batch or mass quote */
+    TRANSFER_LIFE_S = 7 * 86400, /* of a two-phase transfer, unless it says otherwise, and at most */
+    TRANSFER_LIFE_MAX_S = 90 * 86400,
     BATCH_TRANSFERS_MAX = 1000, /* transfers or journals of one request */
 };
 
@@ -155,6 +157,22 @@ struct order {
         int64_t price_ticks, quantity_lots;
         int64_t hold_minor; /* set aside for it, while it is under way */
     } amend;
+    bool changed; /* in this batch: to be stored */
+};
+
+/* As in the table. */
+enum pending_status { PENDING_OPEN = 1, PENDING_POSTED, PENDING_VOIDED, PENDING_EXPIRED };
+
+/* A transfer in two phases: set aside, then posted or given back. */
+struct pending_transfer {
+    int64_t id; /* that of the journal that set it aside */
+    int64_t from_account_id, to_account_id;
+    int32_t asset_id;
+    int64_t amount, posted;
+    enum pending_status status;
+    uint64_t created_by;
+    const char *note; /* NULL: none */
+    int64_t expires_at_us, created_at_us;
     bool changed; /* in this batch: to be stored */
 };
 

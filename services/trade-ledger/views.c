@@ -24,6 +24,7 @@ static const char *const journal_names[] = { "", "topup", "hold", "trade", "rele
     "transfer_post", "transfer_void", "manual", "reversal" };
 static const char *const account_names[] = { "", "user", "funding", "fees", "suspense", "house" };
 static const char *const account_status_names[] = { "", "open", "frozen", "closed" };
+static const char *const pending_names[] = { "", "pending", "posted", "voided", "expired" };
 static const char *const asset_class_names[] = { "", "currency", "crypto" };
 
 static const char *name_in(const char *const *names, size_t count, int value)
@@ -76,6 +77,11 @@ static bool name_parse(const char *const *names, int count, const char *name, in
 bool account_kind_parse(const char *name, int *ret_kind)
 {
     return name_parse(account_names, ARRAY_LEN(account_names), name, ret_kind);
+}
+
+bool pending_status_parse(const char *name, int *ret_status)
+{
+    return name_parse(pending_names, ARRAY_LEN(pending_names), name, ret_status);
 }
 
 bool account_status_parse(const char *name, int *ret_status)
@@ -274,6 +280,32 @@ json_t *view_transfer(const struct ledger *ledger, const struct journal *journal
     if (both_sides)
         set(json, "to_balance", view_balance(asset, to->available_after, to->held_after));
     set_notes(json, journal, now_us);
+    return json;
+}
+
+json_t *view_pending(const struct pending_transfer *pending, const struct asset *asset, uint64_t from_owner,
+    uint64_t to_owner, const struct account *from)
+{
+    json_t *json = json_object();
+    set(json, "transfer_id", view_id((uint64_t)pending->id));
+    set(json, "status", json_string(name_in(pending_names, ARRAY_LEN(pending_names), (int)pending->status)));
+    set(json, "currency", json_string(asset->code));
+    set(json, "amount", view_amount(asset, pending->amount));
+    if (pending->status == PENDING_POSTED)
+        set(json, "posted_amount", view_amount(asset, pending->posted));
+    set(json, "from_account_id", view_id((uint64_t)pending->from_account_id));
+    set(json, "to_account_id", view_id((uint64_t)pending->to_account_id));
+    if (from_owner != 0)
+        set(json, "from_user_id", view_id(from_owner));
+    if (to_owner != 0)
+        set(json, "to_user_id", view_id(to_owner));
+    if (pending->note)
+        set(json, "reference", json_string(pending->note));
+    if (pending->expires_at_us)
+        set(json, "expires_at", view_time(pending->expires_at_us));
+    set(json, "created_at", view_time(pending->created_at_us));
+    if (from)
+        set(json, "balance", view_balance(asset, from->available, from->held));
     return json;
 }
 

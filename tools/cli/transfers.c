@@ -6,6 +6,7 @@
 #include <event_bus/pg.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const account_columns[] = { "account_id", "user_id", "kind", "asset", "status", "available", "held",
@@ -37,40 +38,110 @@ int cmd_accounts(struct cli *cli, int argc, char **argv)
     return argc > 1 ? cli_usage(cli, "accounts takes no argument") : show_accounts(cli, "/api/accounts");
 }
 
+static int post(struct cli *cli, const char *path, const char *given_key, json_t *body, json_t **ret_json)
+{
+    char key[33];
+    random_key(key);
+    return api_call(cli,
+        &(struct api_call){
+            "POST", path, .body = body, .idempotency_key = given_key ? given_key : key, .with_token = true },
+        ret_json);
+}
+
 int cmd_transfer(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = { { "key", required_argument, NULL, 'k' },
-        { "reference", required_argument, NULL, 'r' }, { 0 } };
-    char key[33];
-    const char *given_key = NULL, *reference = NULL;
+        { "reference", required_argument, NULL, 'r' }, { "hold", required_argument, NULL, 'h' }, { 0 } };
+    const char *key = NULL, *reference = NULL, *seconds = NULL;
     for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
         if (option == 'k')
-            given_key = optarg;
+            key = optarg;
         else if (option == 'r')
             reference = optarg;
+        else if (option == 'h')
+            seconds = optarg;
         else
             return CLI_USAGE;
     }
     if (argc - optind != 3)
         return cli_usage(cli, "a user's id, a currency and an amount are needed");
-    random_key(key);
     json_t *json, *body = json_pack("{s:s, s:s, s:s}", "to_user_id", argv[optind], "currency", argv[optind + 1],
                       "amount", argv[optind + 2]);
     if (reference)
         json_object_set_new(body, "reference", json_string(reference));
-    int result = api_call(cli,
-        &(struct api_call){ "POST", "/api/transfers", .body = body, .idempotency_key = given_key ? given_key : key,
-            .with_token = true },
-        &json);
+    if (seconds) {
+        json_object_set_new(body, "pending", json_true());
+        json_object_set_new(body, "expires_in_s", json_integer(strtoll(seconds, NULL, 10)));
+    }
+    int result = post(cli, "/api/transfers", key, body, &json);
     if (result != CLI_OK)
         return result;
     if (cli->json)
         print_json(json);
     else
-        printf("transfer %s: %s %s to user %s; available %s\n", text(json, "transfer_id"), text(json, "amount"),
-            text(json, "currency"), text(json, "to_user_id"), text(json_object_get(json, "balance"), "available"));
+        printf("transfer %s %s: %s %s to user %s; available %s\n", text(json, "transfer_id"), text(json, "status"),
+            text(json, "amount"), text(json, "currency"), text(json, "to_user_id"),
+            text(json_object_get(json, "balance"), "available"));
     json_decref(json);
     return CLI_OK;
+}
+
+int cmd_transfers(struct cli *cli, int argc, char **argv)
+{
+    static const struct option options[] = { { "status", required_argument, NULL, 's' }, { 0 } };
+    const char *status = NULL;
+    for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
+        if (option != 's')
+            return CLI_USAGE;
+        status = optarg;
+    }
+    CLEANUP(xfree) char *path = xasprintf("/api/transfers%s%s", status ? "?status=" : "", status ? status : "");
+    json_t *json;
+    int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        print_table(json_object_get(json, "transfers"),
+            (const char *const[]){ "transfer_id", "status", "currency", "amount", "posted_amount", "from_user_id",
+                "to_user_id", "reference", "expires_at", NULL });
+    json_decref(json);
+    return CLI_OK;
+}
+
+/* One that was set aside goes on: its id, and maybe an amount. */
+static int transfer_step(struct cli *cli, int argc, char **argv, const char *step)
+{
+    bool with_amount = argc == 3 && strcmp(step, "post") == 0;
+    json_t *json, *body = json_object();
+    if (argc != 2 && !with_amount) {
+        json_decref(body);
+        return cli_usage(cli, "a transfer's id is needed");
+    }
+    if (with_amount)
+        json_object_set_new(body, "amount", json_string(argv[2]));
+    CLEANUP(xfree) char *path = xasprintf("/api/transfers/%s/%s", argv[1], step);
+    int result = post(cli, path, NULL, body, &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        printf("transfer %s %s %s %s\n", text(json, "transfer_id"), text(json, "status"), text(json, "posted_amount"),
+            text(json, "currency"));
+    json_decref(json);
+    return CLI_OK;
+}
+
+int cmd_transfer_post(struct cli *cli, int argc, char **argv)
+{
+    return transfer_step(cli, argc, argv, "post");
+}
+
+int cmd_transfer_void(struct cli *cli, int argc, char **argv)
+{
+    return transfer_step(cli, argc, argv, "void");
 }
 
 /* ---- Roles: a word of the user's scope in identity's database ---- */
@@ -177,6 +248,23 @@ int cmd_admin_unfreeze(struct cli *cli, int argc, char **argv)
 int cmd_admin_close(struct cli *cli, int argc, char **argv)
 {
     return set_status(cli, argc, argv, "closed");
+}
+
+int cmd_admin_reverse(struct cli *cli, int argc, char **argv)
+{
+    json_t *json;
+    if (argc != 3)
+        return cli_usage(cli, "a journal's id and a reason are needed");
+    CLEANUP(xfree) char *path = xasprintf("/api/ledger/journals/%s/reverse", argv[1]);
+    int result = post(cli, path, NULL, json_pack("{s:s}", "reference", argv[2]), &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        printf("journal %s is reversed by journal %s\n", argv[1], text(json, "journal_id"));
+    json_decref(json);
+    return CLI_OK;
 }
 
 int cmd_admin_overdraft(struct cli *cli, int argc, char **argv)

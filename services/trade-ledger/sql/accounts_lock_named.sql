@@ -1,5 +1,6 @@
 -- As accounts_lock_for_orders, and besides accounts by their ids. $1 owners, $2 kinds, $3 assets; $4 ids of orders; $5 users and
--- $6 client_order_ids of others; $7 ids of accounts. What it reads of others' rows never changes.
+-- $6 client_order_ids of others; $7 ids of accounts, $8 of two-phase transfers, $9 of journals to reverse. What it reads of
+-- others' rows never changes.
 SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held, a.status, a.overdraft_minor
   FROM accounts a
  WHERE a.id IN (
@@ -18,6 +19,10 @@ SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held, a.status, a.ov
                           FROM orders c
                           JOIN unnest($5::int8[], $6::text[]) AS n(user_id, client_order_id) USING (user_id, client_order_id))
         UNION
-        SELECT unnest($7::int8[]))
+        SELECT unnest($7::int8[])
+        UNION
+        SELECT unnest(ARRAY[p.from_account_id, p.to_account_id]) FROM pending_transfers p WHERE p.id = ANY ($8::int8[])
+        UNION
+        SELECT e.account_id FROM entries e WHERE e.journal_id = ANY ($9::int8[]))
  ORDER BY a.id
    FOR UPDATE OF a

@@ -12,6 +12,10 @@ static struct world *world_with_an_order(void)
                      "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"1\",\"quantity\":\"1\"}")
                      .status,
         201);
+    cr_assert_eq(top_up(world, 8, "t", "{\"currency\":\"USD\",\"amount\":\"1\"}").status, 201);
+    cr_assert_eq(
+        transfer(world, 8, "p", "{\"to_user_id\":\"7\",\"currency\":\"USD\",\"amount\":\"1\",\"pending\":true}").status,
+        201);
     return world;
 }
 
@@ -29,6 +33,10 @@ Test(schema, forbidden_changes_raise_whoever_tries)
         { "UPDATE accounts SET available = -1 WHERE kind = 1", "23514" },
         { "UPDATE accounts SET status = 3 WHERE kind = 1", "23514" }, /* with money in it */
         { "UPDATE accounts SET overdraft_minor = -1", "23514" },
+        { "UPDATE pending_transfers SET amount = 1", "EB003" },
+        { "UPDATE pending_transfers SET status = 1", "EB003" },
+        { "UPDATE pending_transfers SET status = 2", "23514" },
+        { "UPDATE pending_transfers SET status = 3; UPDATE pending_transfers SET status = 4", "EB003" },
         { "UPDATE account_changes SET reason = 'x'", "EB002" },
         { "TRUNCATE account_changes", "EB002" },
         { "UPDATE assets SET class = 2 WHERE code = 'USD'", "EB003" },

@@ -259,7 +259,17 @@ void check_invariants(struct world *world)
             "ELSE m.base_asset_id END AS asset_id, sum(o.held_minor + coalesce(o.amend_hold_minor, 0)) held FROM "
             "orders o JOIN markets m ON m.id = "
             "o.market_id GROUP BY 1, 2) h ON h.user_id = a.owner_id AND h.asset_id = a.asset_id "
-            "WHERE a.kind = 1 AND a.held <> coalesce(h.held, 0)" },
+            "WHERE a.kind = 1 AND a.held <> coalesce(h.held, 0) + coalesce((SELECT sum(p.amount) FROM "
+            "pending_transfers p WHERE p.from_account_id = a.id AND p.status = 1), 0)" },
+        { "each two-phase transfer was set aside once and ended at most once",
+            "SELECT count(*) FROM pending_transfers p WHERE (SELECT string_agg(j.kind::text, ',' ORDER BY j.kind) FROM "
+            "journals j WHERE j.reference = 'transfer:' || p.id) IS DISTINCT FROM CASE p.status WHEN 1 THEN '6' WHEN 2 "
+            "THEN '6,7' ELSE '6,8' END" },
+        { "a reversal undoes what it reverses, once",
+            "SELECT count(*) FROM journals r JOIN journals j ON j.id::text = split_part(r.reference, ':', 2) CROSS "
+            "JOIN "
+            "LATERAL (SELECT account_id FROM entries WHERE journal_id IN (r.id, j.id) GROUP BY 1 HAVING "
+            "sum(available_delta + held_delta) <> 0) x WHERE r.kind = 10" },
         { "each order has one hold, one acceptance and one event for its user",
             "SELECT count(*) FROM orders o WHERE 1 <> (SELECT count(*) FROM journals j WHERE j.kind = 2 AND "
             "j.reference = 'order:' || o.id)" },
