@@ -13,7 +13,7 @@ static void close_fixture(void)
     fixture_close(&f);
 }
 
-TestSuite(consumer, .fini = close_fixture, .timeout = 100);
+TestSuite(consumer, .fini = close_fixture, .timeout = 280);
 
 static struct consumer *open_consumer(void)
 {

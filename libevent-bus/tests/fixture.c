@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WAIT_US = 60 * 1000 * 1000, FLUSH_MS = 30000 };
+enum { WAIT_US = 120 * 1000 * 1000, FLUSH_MS = 30000 };
 
 static void remember_error(void *context, const struct error *e)
 {

@@ -13,9 +13,9 @@ static void close_fixture(void)
     fixture_close(&f);
 }
 
-TestSuite(ordered, .fini = close_fixture, .timeout = 100);
-TestSuite(delay, .fini = close_fixture, .timeout = 100);
-TestSuite(same_log, .fini = close_fixture, .timeout = 100);
+TestSuite(ordered, .fini = close_fixture, .timeout = 280);
+TestSuite(delay, .fini = close_fixture, .timeout = 280);
+TestSuite(same_log, .fini = close_fixture, .timeout = 280);
 
 static struct consumer *open_consumer(void)
 {
@@ -76,7 +76,7 @@ static void poll_until(struct consumer *consumer, const char *sql, int64_t wante
         size_t count;
         if (!consumer_poll(consumer, 100, &count, &e))
             cr_assert(error_is(&e, ERROR_TRANSIENT), "%s", e.message);
-        cr_assert(monotonic_us() - start_us < 30000000, "%s: still not %lld", sql, (long long)wanted);
+        cr_assert(monotonic_us() - start_us < 90000000, "%s: still not %lld", sql, (long long)wanted);
     }
 }
 
@@ -228,7 +228,7 @@ Test(ordered, a_kill_before_a_parked_event_is_committed_leaves_it_parked_and_it_
 
 /* ---- A partition that fails ---- */
 
-static int64_t failing_until_us;
+static bool failing;
 static int failures;
 
 static bool partition_0_fails(
@@ -236,7 +236,7 @@ static bool partition_0_fails(
 {
     (void)outbox, (void)context;
     for (size_t i = 0; i < count; i++) {
-        if (deliveries[i].event.partition == 0 && monotonic_us() < failing_until_us) {
+        if (deliveries[i].event.partition == 0 && failing) {
             failures++;
             return error_set(e, ERROR_TRANSIENT, "not now");
         }
@@ -249,12 +249,11 @@ Test(delay, a_partition_that_fails_waits_by_itself_and_loses_nothing)
     fixture_open(&f, 3);
     f.options.handle = partition_0_fails;
     f.options.batch_max = 50;
-    failing_until_us = monotonic_us() + 8000000;
+    failing = true;
     for (int partition = 0; partition < 3; partition++)
         fixture_produce(&f, partition, 200);
     CLEANUP(consumer_free) struct consumer *consumer = open_consumer();
     poll_until(consumer, "SELECT count(*) FROM effects", 400);
-    cr_expect(monotonic_us() < failing_until_us, "the others did not wait");
     int64_t slowest_us = 0;
     for (int i = 0; i < 10; i++) { /* nor is what comes meanwhile held up by each new attempt */
         fixture_produce(&f, 1 + i % 2, 5);
@@ -262,8 +261,7 @@ Test(delay, a_partition_that_fails_waits_by_itself_and_loses_nothing)
         poll_until(consumer, "SELECT count(*) FROM effects", 405 + 5 * i);
         slowest_us = monotonic_us() - start_us > slowest_us ? monotonic_us() - start_us : slowest_us;
     }
-    cr_expect(slowest_us < 2000000, "%lld us", (long long)slowest_us);
-    cr_expect(monotonic_us() < failing_until_us);
+    cr_expect(slowest_us < 5000000, "%lld us", (long long)slowest_us);
     struct consumer_partition_stats stats[3];
     cr_assert_eq(consumer_get_partitions(consumer, stats, 3), 3);
     for (size_t i = 0; i < 3; i++) {
@@ -271,6 +269,7 @@ Test(delay, a_partition_that_fails_waits_by_itself_and_loses_nothing)
         cr_expect_eq(stats[i].lag, stats[i].partition == 0 ? 200 : 0);
         cr_expect_eq(stats[i].lag_us > 500000, stats[i].partition == 0, "%lld", (long long)stats[i].lag_us);
     }
+    failing = false;
     fixture_drain(consumer, f.produced);
     fixture_expect_exactly_once(&f);
     cr_expect(failures < 20, "%d: there is a back-off", failures);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 4000 };
+enum { EVENTS_MAX = 4000, READ_MAX_US = 90 * 1000 * 1000, CHILD_MAX_MS = 60000 };
 
 static struct fixture f;
 static char out_topic[KAFKA_TOPIC_MAX];
@@ -24,7 +24,7 @@ static void close_topics(void)
     fixture_close(&f);
 }
 
-TestSuite(publish, .fini = close_topics, .timeout = 100);
+TestSuite(publish, .fini = close_topics, .timeout = 280);
 
 static void start_child(struct support_process *child, const char *id, const char *crash_at)
 {
@@ -58,7 +58,7 @@ static bool collect(
 }
 
 /* Reads until there are `wanted`, and a little longer. */
-static void read_out(size_t wanted, int seconds)
+static void read_out(size_t wanted)
 {
     struct error e = { 0 };
     struct consumer_options options = {
@@ -67,7 +67,7 @@ static void read_out(size_t wanted, int seconds)
     CLEANUP(consumer_free) struct consumer *reader = NULL;
     cr_assert(consumer_open(&options, &reader, &e), "%s", e.message);
     seen.count = 0;
-    int64_t end_us = monotonic_us() + seconds * 1000000LL, enough_us = INT64_MAX;
+    int64_t end_us = monotonic_us() + READ_MAX_US, enough_us = INT64_MAX;
     while (monotonic_us() < end_us && monotonic_us() < enough_us) {
         size_t count;
         cr_assert(consumer_poll(reader, 100, &count, &e), "%s", e.message);
@@ -108,12 +108,12 @@ Test(publish, a_kill_at_any_point_leaves_outputs_and_offsets_together_or_neither
     fixture_produce(&f, 1, 300);
     for (size_t i = 0; i < ARRAY_LEN(kills); i++) {
         start_child(&child, "one", kills[i]);
-        cr_assert_eq(support_process_wait(&child, 60000), 128 + 9, "%s was not reached", kills[i]);
+        cr_assert_eq(support_process_wait(&child, CHILD_MAX_MS), 128 + 9, "%s was not reached", kills[i]);
     }
     start_child(&child, "one", "nowhere");
-    read_out(600, 40);
+    read_out(600);
     expect_each_once_in_order();
-    cr_expect_eq(support_process_stop(&child, 20000), 0);
+    cr_expect_eq(support_process_stop(&child, CHILD_MAX_MS), 0);
 }
 
 Test(publish, a_member_that_wakes_after_another_took_over_adds_nothing)
@@ -123,19 +123,21 @@ Test(publish, a_member_that_wakes_after_another_took_over_adds_nothing)
     fixture_create_topic(&f, out_topic, 1);
     fixture_produce(&f, 0, 200);
     start_child(&zombie, "zombie", "nowhere");
-    read_out(200, 30);
+    read_out(200);
     fixture_produce(&f, 0, 600);
     fixture_produce(&f, 1, 600);
     usleep(30000); /* in the middle of it */
     kill(zombie.pid, SIGSTOP);
     start_child(&other, "other", "nowhere");
-    read_out(1400, 40); /* the group waits 6 s for the zombie; its open transaction is the reader's to wait for */
+    read_out(1400); /* the group waits 1.5 s for the zombie; its open transaction is the reader's to wait for */
     kill(zombie.pid, SIGCONT);
     fixture_produce(&f, 0, 100);
-    read_out(1500, 70);
+    read_out(1500);
     expect_each_once_in_order();
-    cr_expect_eq(support_process_stop(&zombie, 20000), 0);
-    cr_expect_eq(support_process_stop(&other, 20000), 0);
+    int status = support_process_stop(&zombie, CHILD_MAX_MS);
+    cr_expect(
+        status == 0 || status == 3, "%d", status); /* 3: it slept in a transaction, which Kafka has ended for it */
+    cr_expect_eq(support_process_stop(&other, CHILD_MAX_MS), 0);
 }
 
 Test(publish, two_of_one_transactional_id_are_one_and_the_older_ends)
@@ -145,16 +147,16 @@ Test(publish, two_of_one_transactional_id_are_one_and_the_older_ends)
     fixture_create_topic(&f, out_topic, 1);
     fixture_produce(&f, 0, 50);
     start_child(&older, "same", "nowhere");
-    read_out(50, 30);
+    read_out(50);
     start_child(&newer, "same", "nowhere");
     for (int i = 0; i < 20; i++) {
         fixture_produce(&f, i % 2, 2);
         usleep(100000);
     }
-    cr_expect_eq(support_process_wait(&older, 20000), 3, "fenced");
-    read_out(f.produced, 30);
+    cr_expect_eq(support_process_wait(&older, CHILD_MAX_MS), 3, "fenced");
+    read_out(f.produced);
     expect_each_once_in_order();
-    cr_expect_eq(support_process_stop(&newer, 20000), 0);
+    cr_expect_eq(support_process_stop(&newer, CHILD_MAX_MS), 0);
 }
 
 /* ---- In this process ---- */
@@ -217,7 +219,7 @@ Test(publish, after_an_abort_the_same_bytes_are_sent_and_refused_inputs_are_dead
     cr_expect(error_is(&e, ERROR_TRANSIENT), "%s", e.message);
     set_message_max("1048588");
     fixture_drain(consumer, 10);
-    read_out(9, 20);
+    read_out(9);
     cr_assert_eq(seen.count, 9);
     cr_expect_eq(handled, 1, "%d", handled);
     cr_expect_str_eq(seen.values[0], "0-0/1");
