@@ -5,6 +5,7 @@
 
 #define SPEC_VERSION "1.0"
 #define CONTENT_TYPE "application/protobuf"
+#define STRUCTURED   "application/cloudevents"
 
 enum {
     SPEC_VERSION_MAX = 16,
@@ -14,7 +15,7 @@ enum {
 };
 
 /* The headers we know, in the order they are written. */
-enum header { SPECVERSION, ID, SOURCE, TYPE, TIME, SUBJECT, CONTENT, TRACEPARENT, HEADERS };
+enum header { SPECVERSION, ID, SOURCE, TYPE, TIME, SUBJECT, CONTENT, TRACEPARENT, TRACE_EXTENSION, HEADERS };
 
 static const struct {
     const char *name;
@@ -29,6 +30,8 @@ static const struct {
     [SUBJECT] = { "ce_subject", EVENT_SUBJECT_MAX, false },
     [CONTENT] = { "content-type", CONTENT_TYPE_MAX, false },
     [TRACEPARENT] = { "traceparent", TRACEPARENT_MAX, false },
+    /* CloudEvents' distributed tracing extension, as its SDKs write it: read where there is no other, never written. */
+    [TRACE_EXTENSION] = { "ce_traceparent", TRACEPARENT_MAX, false },
 };
 
 static bool refuse(enum header h, const char *why, struct error *e)
@@ -105,11 +108,25 @@ static bool check_content_type(const char *content_type)
                                           (content_type[len] == '\0' || content_type[len] == ';'));
 }
 
+static bool is_structured(const char *content_type)
+{
+    return strncasecmp(content_type, STRUCTURED, strlen(STRUCTURED)) == 0;
+}
+
+/* W3C: a traceparent that does not parse is as good as none. */
+static const char *find_trace(const char *const values[HEADERS])
+{
+    struct trace trace;
+
+    if (trace_parse(values[TRACEPARENT], &trace))
+        return values[TRACEPARENT];
+    return trace_parse(values[TRACE_EXTENSION], &trace) ? values[TRACE_EXTENSION] : "";
+}
+
 bool event_parse_headers(const rd_kafka_headers_t *list, struct event *event, struct error *e)
 {
     const char *values[HEADERS];
     struct error first = { 0 }, later;
-    struct trace trace;
 
     /* A bad header does not hide the others: a dead letter names what can be read. */
     for (enum header h = 0; h < HEADERS; h++) {
@@ -121,8 +138,9 @@ bool event_parse_headers(const rd_kafka_headers_t *list, struct event *event, st
     event->source = values[SOURCE];
     event->type = values[TYPE];
     event->subject = values[SUBJECT];
-    /* W3C: a traceparent that does not parse is as good as none. */
-    event->traceparent = trace_parse(values[TRACEPARENT], &trace) ? values[TRACEPARENT] : "";
+    event->traceparent = find_trace(values);
+    if (is_structured(values[CONTENT])) /* says more than that ce_specversion is missing */
+        return refuse(CONTENT, "tells of structured content mode; only binary mode is read", e);
     if (!error_is(&first, ERROR_NONE)) {
         *e = first;
         return false;

@@ -184,6 +184,53 @@ Test(event, a_message_without_any_header_is_refused)
     drop_message(&m);
 }
 
+Test(event, an_event_in_structured_mode_is_told_what_it_is)
+{
+    struct void_message m;
+    struct event back;
+    struct error e = { 0 };
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+
+    rd_kafka_header_add(headers, "content-type", -1, "Application/CloudEvents+json; charset=UTF-8", -1);
+    make_message(&m, headers, NULL, (struct bytes){ "{}", 2 });
+    cr_expect_not(event_parse(m.message, "t", &back, &e));
+    cr_expect_str_eq(e.field, "content-type");
+    cr_expect(strstr(e.message, "only binary mode"), "%s", e.message);
+    drop_message(&m);
+}
+
+Test(event, the_trace_of_the_cloudevents_extension_counts_where_there_is_no_other)
+{
+#define EXTENSION "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    static const struct {
+        const char *plain, *extension, *wanted;
+    } cases[] = {
+        { NULL, EXTENSION, EXTENSION },
+        { "00-nonsense", EXTENSION, EXTENSION },
+        { NULL, "00-nonsense", "" },
+        { "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", EXTENSION,
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct void_message m;
+        struct event back;
+        struct error e = { 0 };
+        rd_kafka_headers_t *headers;
+
+        cr_assert(event_headers(&whole, &headers, &e));
+        cr_expect_neq(rd_kafka_header_remove(headers, "ce_traceparent"), RD_KAFKA_RESP_ERR_NO_ERROR, "never written");
+        rd_kafka_header_remove(headers, "traceparent");
+        if (cases[i].plain)
+            rd_kafka_header_add(headers, "traceparent", -1, cases[i].plain, -1);
+        rd_kafka_header_add(headers, "ce_traceparent", -1, cases[i].extension, -1);
+        make_message(&m, headers, "7", whole.value);
+        cr_expect(event_parse(m.message, "t", &back, &e), "%zu: %s", i, e.message);
+        cr_expect_str_eq(back.traceparent, cases[i].wanted, "%zu", i);
+        drop_message(&m);
+    }
+}
+
 Test(event, headers_that_would_be_refused_are_not_written)
 {
     struct event bad[] = { whole, whole, whole };

@@ -12,7 +12,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const names[] = { "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject",
-    "content-type", "traceparent", "ce_other", "" };
+    "content-type", "traceparent", "ce_traceparent", "" };
 
 static rd_kafka_headers_t *make_headers(const uint8_t *data, size_t size)
 {

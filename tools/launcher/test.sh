@@ -174,21 +174,23 @@ suite_system() {
     done
 }
 
-# Python's Kafka client for the tests that speak to us as a stranger would.
+# Python's clients of Kafka and CloudEvents, for the tests that speak to us as a stranger would.
+python_packages=(cloudevents==2.2.0 confluent-kafka==2.6.1 protobuf==4.21.12 deprecation==2.1.0 python-dateutil==2.9.0.post0)
 make_python() {
     rm -rf "$cache/python"
     python3 -m venv "$cache/python" &&
-        "$cache/python/bin/pip" install --quiet --disable-pip-version-check confluent-kafka==2.6.1 protobuf==4.21.12 &&
-        "$cache/python/bin/python" -c 'import confluent_kafka, google.protobuf' &&
-        touch "$cache/python/ready"
+        "$cache/python/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}" &&
+        "$cache/python/bin/python" -c 'import cloudevents, confluent_kafka, google.protobuf' &&
+        echo "${python_packages[*]}" >"$cache/python/ready"
 }
+python_is_ready() { [ "$(cat "$cache/python/ready" 2>/dev/null)" = "${python_packages[*]}" ]; }
 
 prepare_tests() {
     enter
     ensure_packages run
     ensure_packages test
     ensure_kafka
-    [[ " $* " != *' system '* ]] || [ -e "$cache/python/ready" ] || step 'installing the Python client' "$log/python.log" make_python
+    [[ " $* " != *' system '* ]] || python_is_ready || step 'installing the Python client' "$log/python.log" make_python
     export PENSTOCK_PYTHON=$cache/python/bin/python PENSTOCK_CACHE=$cache
     [ "$*" = lint ] || build_tests "$plain"
     [[ " $* " != *' sanitized '* ]] || build_tests "$sanitizing" -Db_sanitize=address,undefined -Db_lundef=false

@@ -1,7 +1,8 @@
 /* event.h -- an event as it travels: CloudEvents 1.0 Kafka protocol binding, binary content mode.
  * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md)
- * Attributes are headers ce_specversion, ce_id, ce_source, ce_type, ce_time, ce_subject, content-type, and traceparent;
- * the value is the plain protobuf (content-type application/protobuf). */
+ * Attributes are headers ce_specversion, ce_id, ce_source, ce_type, ce_time, ce_subject, content-type, and traceparent
+ * (read: also ce_traceparent, CloudEvents' own extension, where there is no traceparent); the
+ * value is the plain protobuf (content-type application/protobuf). */
 #pragma once
 
 #include "base.h"
