@@ -2,6 +2,8 @@
 #include "parked.h"
 #include "reader.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +61,12 @@ static int walk(struct cli *cli, const char *topic, int64_t offset, letter_funct
     return cli_fail(CLI_UNREACHABLE, &e);
 }
 
+static bool is_dead_topic(const char *topic)
+{
+    size_t len = strlen(topic), suffix_len = strlen(dead_suffix);
+    return len > suffix_len && strcmp(topic + len - suffix_len, dead_suffix) == 0;
+}
+
 /* ---- dlq list ---- */
 
 static json_t *dead_topics(struct cli *cli, struct error *e)
@@ -75,7 +83,7 @@ static json_t *dead_topics(struct cli *cli, struct error *e)
     }
     const struct rd_kafka_metadata *metadata;
     const char *prefix = cli->kafka.topic_prefix ? cli->kafka.topic_prefix : "";
-    size_t prefix_len = strlen(prefix), suffix_len = strlen(dead_suffix);
+    size_t prefix_len = strlen(prefix);
     rd_kafka_resp_err_t code = rd_kafka_metadata(handle, 1, NULL, &metadata, 10000);
     json_t *list = NULL;
     if (code) {
@@ -84,9 +92,7 @@ static json_t *dead_topics(struct cli *cli, struct error *e)
         list = json_array();
         for (int i = 0; i < metadata->topic_cnt; i++) {
             const char *name = metadata->topics[i].topic;
-            size_t len = strlen(name);
-            if (len <= prefix_len + suffix_len || strncmp(name, prefix, prefix_len) != 0 ||
-                strcmp(name + len - suffix_len, dead_suffix) != 0)
+            if (strncmp(name, prefix, prefix_len) != 0 || !is_dead_topic(name + prefix_len))
                 continue;
             int64_t low = 0, high = 0;
             rd_kafka_query_watermark_offsets(handle, name, 0, &low, &high, 5000);
@@ -132,6 +138,54 @@ int cmd_dlq_list(struct cli *cli, int argc, char **argv)
     return CLI_OK;
 }
 
+/* ---- Arguments of the others ---- */
+
+enum wants {
+    WANTS_TOPIC,  /* all of the topic's, or the one at --offset */
+    WANTS_OFFSET, /* one */
+    WANTS_CHOICE, /* one, or --all */
+};
+
+struct wanted {
+    const char *topic;
+    int64_t offset; /* -1: all */
+};
+
+static bool parse_offset(const char *text, int64_t *ret_offset)
+{
+    char *rest;
+    errno = 0;
+    long long number = strtoll(text, &rest, 10);
+    *ret_offset = number;
+    return isdigit((unsigned char)*text) && *rest == '\0' && errno == 0;
+}
+
+static int parse_arguments(struct cli *cli, int argc, char **argv, enum wants wants, struct wanted *ret)
+{
+    static const struct option one[] = { { "offset", required_argument, NULL, 'o' }, { 0 } };
+    static const struct option one_or_all[] = { { "offset", required_argument, NULL, 'o' },
+        { "all", no_argument, NULL, 'a' }, { 0 } };
+    bool all = false;
+    ret->offset = -1;
+    for (int option; (option = cli_option(cli, argc, argv, wants == WANTS_CHOICE ? one_or_all : one)) != -1;) {
+        if (option == '?')
+            return CLI_USAGE;
+        if (option == 'o' && !parse_offset(optarg, &ret->offset))
+            return cli_usage(cli, "'%s' is not an offset", optarg);
+        all |= option == 'a';
+    }
+    if (argc - optind != 1)
+        return cli_usage(cli, "one dead-letter topic is needed");
+    ret->topic = argv[optind];
+    if (!is_dead_topic(ret->topic))
+        return cli_usage(cli, "%s is not a dead-letter topic: those end in %s", ret->topic, dead_suffix);
+    if (wants == WANTS_OFFSET && ret->offset < 0)
+        return cli_usage(cli, "--offset is needed: dead letters are dropped one by one");
+    if (wants == WANTS_CHOICE && all == (ret->offset >= 0))
+        return cli_usage(cli, "either --offset or --all is needed");
+    return CLI_OK;
+}
+
 /* ---- dlq show ---- */
 
 struct show {
@@ -163,22 +217,19 @@ static bool show_letter(const struct event *event, const rd_kafka_message_t *mes
     return true;
 }
 
-static const struct option dlq_options[] = { { "offset", required_argument, NULL, 'o' },
-    { "all", no_argument, NULL, 'a' }, { 0 } };
-
 int cmd_dlq_show(struct cli *cli, int argc, char **argv)
 {
-    struct show show = { cli, -1, false };
-    for (int option; (option = cli_option(cli, argc, argv, dlq_options)) != -1;) {
-        if (option == 'o')
-            show.only = strtoll(optarg, NULL, 10);
-        else if (option == '?')
-            return CLI_USAGE;
-    }
-    if (argc - optind != 1)
-        return cli_usage(cli, "a dead-letter topic is needed");
-    int result = walk(cli, argv[optind], show.only, show_letter, &show);
-    return result == CLI_OK && show.only >= 0 && !show.found ? CLI_REFUSED : result;
+    struct wanted wanted;
+    struct error e = { 0 };
+    int result = parse_arguments(cli, argc, argv, WANTS_TOPIC, &wanted);
+    if (result != CLI_OK)
+        return result;
+    struct show show = { cli, wanted.offset, false };
+    result = walk(cli, wanted.topic, show.only, show_letter, &show);
+    if (result != CLI_OK || show.only < 0 || show.found)
+        return result;
+    error_set(&e, ERROR_NOT_FOUND, "no dead letter at offset %lld", (long long)show.only);
+    return cli_fail(CLI_REFUSED, &e);
 }
 
 /* ---- dlq retry ---- */
@@ -281,22 +332,15 @@ static int report(struct cli *cli, struct retry *retry)
 
 int cmd_dlq_retry(struct cli *cli, int argc, char **argv)
 {
-    struct retry retry = { .cli = cli, .only = -1 };
-    bool all = false;
-    for (int option; (option = cli_option(cli, argc, argv, dlq_options)) != -1;) {
-        if (option == 'o')
-            retry.only = strtoll(optarg, NULL, 10);
-        else if (option == 'a')
-            all = true;
-        else
-            return CLI_USAGE;
-    }
-    if (argc - optind != 1 || all == (retry.only >= 0))
-        return cli_usage(cli, "a dead-letter topic, and either --offset or --all, are needed");
+    struct wanted wanted;
+    int result = parse_arguments(cli, argc, argv, WANTS_CHOICE, &wanted);
+    if (result != CLI_OK)
+        return result;
+    struct retry retry = { .cli = cli, .only = wanted.offset };
     retry.producer = retry_producer(cli, &retry.e);
     if (!retry.producer)
         return cli_fail(CLI_UNREACHABLE, &retry.e);
-    int result = walk(cli, argv[optind], retry.only, retry_letter, &retry);
+    result = walk(cli, wanted.topic, retry.only, retry_letter, &retry);
     bool flushed = rd_kafka_flush(retry.producer, 30000) == RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_destroy(retry.producer);
     if (result == CLI_OK && !flushed)
@@ -318,14 +362,11 @@ static bool drop_letter(const struct event *event, const rd_kafka_message_t *mes
 
 int cmd_dlq_drop(struct cli *cli, int argc, char **argv)
 {
-    struct retry drop = { .cli = cli, .only = -1, .request = PARKED_DROP };
-    for (int option; (option = cli_option(cli, argc, argv, dlq_options)) != -1;) {
-        if (option != 'o')
-            return option == '?' ? CLI_USAGE : cli_usage(cli, "dead letters are dropped one by one");
-        drop.only = strtoll(optarg, NULL, 10);
-    }
-    if (argc - optind != 1 || drop.only < 0)
-        return cli_usage(cli, "a dead-letter topic and --offset are needed");
-    int result = walk(cli, argv[optind], drop.only, drop_letter, &drop);
+    struct wanted wanted;
+    int result = parse_arguments(cli, argc, argv, WANTS_OFFSET, &wanted);
+    if (result != CLI_OK)
+        return result;
+    struct retry drop = { .cli = cli, .only = wanted.offset, .request = PARKED_DROP };
+    result = walk(cli, wanted.topic, drop.only, drop_letter, &drop);
     return result == CLI_OK ? report(cli, &drop) : result;
 }
