@@ -3,8 +3,8 @@
  * inside.
  *
  * A book follows BookChanged events by their gapless book_seq, and is held against their checksum. When one is missing
- * (at start, after a gap) or the checksum differs the book is not current: market_view_book() says so, the caller fetches the engine's snapshot and gives it to
- * market_view_load_book(). */
+ * (at start, after a gap) or the checksum differs the book is not current: market_view_book() says so, the caller
+ * fetches the engine's snapshot and gives it to market_view_load_book(). */
 #pragma once
 
 #include <event_bus/event.h>
