@@ -31,6 +31,8 @@ enum {
     KILLED_MAX_DEFAULT = 1 << 16,
 };
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 struct market {
     struct engine_market state;
     uint16_t number;
@@ -173,16 +175,66 @@ static inline enum engine_status refused_status(int64_t filled_lots)
 
 /* ---- core_records.c ---- */
 
+/* Emits what is pending of postings and order changes, and the levels too if asked for. */
+void record_group(struct engine *engine, struct market *market, bool with_levels, bool last);
+
 /* Room for one record, its head filled in; `events` is how many sequence numbers it stands for. */
-void *record_begin(struct engine *engine, struct market *market, enum engine_record_kind kind, size_t size,
-    enum engine_side side, unsigned events);
+ALWAYS_INLINE void *record_begin(struct engine *engine, struct market *market, enum engine_record_kind kind,
+    size_t size, enum engine_side side, unsigned events)
+{
+    if (__builtin_expect(engine->buffer_size - engine->buffer_used < size, 0))
+        engine_flush(engine);
+    struct engine_record *record = (void *)(engine->buffer + engine->buffer_used);
+    engine->buffer_used += size;
+    record->size = (uint32_t)size;
+    record->market = market->number;
+    record->kind = (uint8_t)kind;
+    record->side = (uint8_t)side;
+    record->seq = market->state.seq + 1;
+    record->at_us = market->state.at_us;
+    market->state.seq += events;
+    return record;
+}
+
 /* After a record: what it adds to the group at hand. */
-void record_counted(struct engine *engine, struct market *market, unsigned postings, unsigned orders);
+ALWAYS_INLINE void record_counted(struct engine *engine, struct market *market, unsigned postings, unsigned orders)
+{
+    engine->postings_pending += postings;
+    engine->orders_pending += engine->level3 ? orders : 0;
+    if (__builtin_expect(
+            engine->postings_pending == ENGINE_POSTINGS_MAX || engine->orders_pending == ENGINE_ORDERS_MAX, 0))
+        record_group(engine, market, false, false);
+}
+
 /* Before a record that changes two orders of the book at once. */
 void expect_two_orders(struct engine *engine, struct market *market);
-/* Notes the state of a level after it changed; a level that is gone still has its zeros. */
-void note_level(struct engine *engine, struct market *market, enum book_side_index side, int64_t price_ticks,
+/* The same while the command may touch a level again; and what follows when the group has no room for another level. */
+void note_repeated_level(struct engine *engine, struct market *market, enum book_side_index side, int64_t price_ticks,
     const struct book_level *level);
+void levels_are_many(struct engine *engine, struct market *market);
+
+static inline void level_change_set(
+    struct engine_level_change *change, enum book_side_index side, int64_t price_ticks, const struct book_level *level)
+{
+    change->price_ticks = price_ticks;
+    change->total_lots = level->total_lots;
+    change->orders = level->orders;
+    change->side = (uint8_t)side_name(side);
+}
+
+/* Notes the state of a level after it changed; a level that is gone still has its zeros. */
+static inline void note_level(struct engine *engine, struct market *market, enum book_side_index side,
+    int64_t price_ticks, const struct book_level *level)
+{
+    if (__builtin_expect(engine->may_repeat_levels, 0)) {
+        note_repeated_level(engine, market, side, price_ticks, level);
+        return;
+    }
+    level_change_set(&engine->levels[engine->levels_pending++], side, price_ticks, level);
+    if (__builtin_expect(engine->levels_pending == ENGINE_LEVELS_MAX, 0))
+        levels_are_many(engine, market);
+}
+
 /* From here on the command may touch a level again. */
 void expect_repeated_levels(struct engine *engine);
 void command_end(struct engine *engine, struct market *market);

@@ -194,13 +194,10 @@ void close_taker(struct engine *engine, struct market *market, const struct take
 
 uint8_t flags_of(const struct taker *taker)
 {
-    unsigned mode = taker->self_trade == ENGINE_SELF_TRADE_DEFAULT ? 0u : (unsigned)taker->self_trade - 1;
-    unsigned flags = mode << BOOK_SELF_TRADE_SHIFT;
-    if (taker->post_only != ENGINE_MAY_TAKE)
-        flags |= taker->post_only == ENGINE_POST_OR_SLIDE ? BOOK_POST_ONLY | BOOK_SLIDES : BOOK_POST_ONLY;
-    if (taker->has_fees || taker->display_lots != 0 || taker->expires_at_us != 0 || taker->quote_set != 0)
-        flags |= BOOK_HAS_MORE;
-    return (uint8_t)flags;
+    static const uint8_t post_flags[] = { 0, BOOK_POST_ONLY, BOOK_POST_ONLY | BOOK_SLIDES };
+    unsigned mode = (unsigned)taker->self_trade - (taker->self_trade != ENGINE_SELF_TRADE_DEFAULT);
+    bool has_more = taker->has_fees || (taker->display_lots | taker->expires_at_us | taker->quote_set) != 0;
+    return (uint8_t)(mode << BOOK_SELF_TRADE_SHIFT | post_flags[taker->post_only] | (has_more ? BOOK_HAS_MORE : 0));
 }
 
 void keep_more(struct engine *engine, struct market *market, uint32_t slot, const struct taker *taker)

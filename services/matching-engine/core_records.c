@@ -17,40 +17,24 @@ void engine_flush(struct engine *engine)
     engine->buffer_used = 0;
 }
 
-void *record_begin(struct engine *engine, struct market *market, enum engine_record_kind kind, size_t size,
-    enum engine_side side, unsigned events)
-{
-    if (__builtin_expect(engine->buffer_size - engine->buffer_used < size, 0))
-        engine_flush(engine);
-    struct engine_record *record = (void *)(engine->buffer + engine->buffer_used);
-    engine->buffer_used += size;
-    record->size = (uint32_t)size;
-    record->market = market->number;
-    record->kind = (uint8_t)kind;
-    record->side = (uint8_t)side;
-    record->seq = market->state.seq + 1;
-    record->at_us = market->state.at_us;
-    market->state.seq += events;
-    return record;
-}
-
 /* Fields are written and copied one by one here and in the other hot paths: a wide copy of what was just stored in
  * pieces waits until all earlier stores have left the core, and with a deep book these wait for memory. */
 
-/* Emits what is pending of postings and order changes, and the levels too if asked for. */
-static void record_group(struct engine *engine, struct market *market, bool with_levels, bool last)
+void record_group(struct engine *engine, struct market *market, bool with_levels, bool last)
 {
     struct engine_market *state = &market->state;
     uint32_t postings = engine->postings_pending, orders = engine->orders_pending;
     uint32_t levels = with_levels ? engine->levels_pending : 0;
-    unsigned parts = (postings > 0 ? 1u : 0) + (levels > 0 ? 1u : 0) + (orders > 0 ? 1u : 0);
-    if (parts == 0)
+    if ((postings | levels | orders) == 0)
         return;
+    /* Without branches: which parts there are is as random as the flow. */
+    bool has_postings = postings > 0, has_levels = levels > 0, has_orders = orders > 0;
+    unsigned parts = (unsigned)has_postings + has_levels + has_orders;
     size_t changes_size = levels * sizeof *engine->levels;
     struct engine_group *out = record_begin(engine, market, ENGINE_RECORD_GROUP, sizeof *out + changes_size, 0, parts);
-    out->posting_seq = postings > 0 ? ++state->posting_seq : 0;
-    out->book_seq = levels > 0 ? ++state->book_seq : 0;
-    out->orders_seq = orders > 0 ? ++state->orders_seq : 0;
+    out->posting_seq = (state->posting_seq += has_postings) & -(uint64_t)has_postings;
+    out->book_seq = (state->book_seq += has_levels) & -(uint64_t)has_levels;
+    out->orders_seq = (state->orders_seq += has_orders) & -(uint64_t)has_orders;
     out->postings = postings;
     out->levels = levels;
     out->orders = orders;
@@ -64,15 +48,6 @@ static void record_group(struct engine *engine, struct market *market, bool with
     }
     engine->postings_pending = engine->orders_pending = 0;
     engine->levels_pending -= levels;
-}
-
-void record_counted(struct engine *engine, struct market *market, unsigned postings, unsigned orders)
-{
-    engine->postings_pending += postings;
-    engine->orders_pending += engine->level3 ? orders : 0;
-    if (__builtin_expect(
-            engine->postings_pending == ENGINE_POSTINGS_MAX || engine->orders_pending == ENGINE_ORDERS_MAX, 0))
-        record_group(engine, market, false, false);
 }
 
 void expect_two_orders(struct engine *engine, struct market *market)
@@ -123,27 +98,23 @@ void expect_repeated_levels(struct engine *engine)
     touched_clear(engine);
 }
 
-void note_level(struct engine *engine, struct market *market, enum book_side_index side, int64_t price_ticks,
+void note_repeated_level(struct engine *engine, struct market *market, enum book_side_index side, int64_t price_ticks,
     const struct book_level *level)
 {
-    struct engine_level_change *change = &engine->levels[engine->levels_pending];
-    bool is_new = true;
-    if (__builtin_expect(engine->may_repeat_levels, 0)) {
-        touched_index(engine);
-        uint32_t at = touched_place(engine, side_name(side), price_ticks);
-        is_new = engine->touched[at].epoch != engine->touched_epoch;
-        if (!is_new)
-            change = &engine->levels[engine->touched[at].index];
-    }
-    change->price_ticks = price_ticks;
-    change->total_lots = level->total_lots;
-    change->orders = level->orders;
-    change->side = (uint8_t)side_name(side);
+    touched_index(engine);
+    uint32_t at = touched_place(engine, side_name(side), price_ticks);
+    bool is_new = engine->touched[at].epoch != engine->touched_epoch;
+    uint32_t index = is_new ? engine->levels_pending : engine->touched[at].index;
+    level_change_set(&engine->levels[index], side, price_ticks, level);
     engine->levels_pending += is_new;
-    if (__builtin_expect(engine->levels_pending == ENGINE_LEVELS_MAX, 0)) {
-        record_group(engine, market, true, false);
-        touched_clear(engine);
-    }
+    if (engine->levels_pending == ENGINE_LEVELS_MAX)
+        levels_are_many(engine, market);
+}
+
+void levels_are_many(struct engine *engine, struct market *market)
+{
+    record_group(engine, market, true, false);
+    touched_clear(engine);
 }
 
 void command_end(struct engine *engine, struct market *market)
