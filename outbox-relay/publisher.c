@@ -41,6 +41,10 @@ struct publisher {
     int64_t opened_us, committed_us; /* monotonic */
     rd_kafka_resp_err_t failed;      /* the first delivery that failed in this transaction */
     struct publisher_refusal refusal;
+    char no_access[256]; /* the settings that Kafka's brokers or their certificates object to, and why; "" */
+    uint64_t purged_row; /* the first that came back because the transaction failed; 0: none */
+    size_t first_topic;  /* of the transaction's rows */
+    bool many_topics;    /* not all are of that topic */
     int64_t time_second; /* what time_text holds: gmtime once a second, not once a row */
     char time_text[TIME_MAX];
 };
@@ -93,9 +97,25 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
         return;
     if (!publisher->failed)
         publisher->failed = message->err;
+    if (message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE && message->_private &&
+        (publisher->purged_row == 0 || (uint64_t)(uintptr_t)message->_private < publisher->purged_row))
+        publisher->purged_row = (uint64_t)(uintptr_t)message->_private;
     if (message->_private)
         publisher_note_refusal(publisher, (uint64_t)(uintptr_t)message->_private, message->err,
             publisher_bare(publisher, rd_kafka_topic_name(message->rkt)));
+}
+
+/* What keeps the producer from logging on; init_transactions alone would only say that it took too long. */
+static void on_error(rd_kafka_t *producer, int code, const char *reason, void *opaque)
+{
+    struct publisher *publisher = opaque;
+    const char *setting = code == RD_KAFKA_RESP_ERR__AUTHENTICATION ? "KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"
+                          : code == RD_KAFKA_RESP_ERR__SSL          ? "KAFKA_SSL_CA_LOCATION"
+                                                                    : NULL;
+
+    (void)producer;
+    if (setting)
+        snprintf(publisher->no_access, sizeof publisher->no_access, "%s: %s", setting, reason);
 }
 
 /* ---- Life ---- */
@@ -131,6 +151,7 @@ static bool publisher_conf(
         }
     }
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_opaque(conf, publisher);
     *ret_conf = conf;
     return true;
@@ -185,8 +206,11 @@ bool publisher_open(const struct publisher_options *options, struct publisher **
     if (!publisher_connect(publisher, e))
         return false;
     rd_kafka_error_t *error = rd_kafka_init_transactions(publisher->producer, INIT_TIMEOUT_MS);
-    if (error)
-        return kafka_error_take(error, "init_transactions", e);
+    if (error) {
+        rd_kafka_poll(publisher->producer, 0);
+        kafka_error_take(error, "init_transactions", e);
+        return *publisher->no_access ? error_set(e, ERROR_FATAL, "%.180s", publisher->no_access) : false;
+    }
     if (!position_topic_open(&publisher->positions, publisher->producer, options->kafka, options->source, e))
         return false;
     *ret_publisher = TAKE(publisher);
@@ -239,6 +263,8 @@ static bool publisher_begin(struct publisher *publisher, struct error *e)
     publisher->rows = 0;
     publisher->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
     publisher->refusal.row_id = 0;
+    publisher->purged_row = 0;
+    publisher->many_topics = false;
     publisher->opened_us = monotonic_us();
     return true;
 }
@@ -275,6 +301,21 @@ static bool is_fencing(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
+/* A topic that may be looked at but not written is refused when the transaction takes it in: its rows come back as
+ * purged, and only the transaction knows why. Which topic it was is certain when there is but one. */
+static void publisher_note_cause(struct publisher *publisher, rd_kafka_resp_err_t code)
+{
+    if (code != RD_KAFKA_RESP_ERR__PURGE_QUEUE || publisher->idempotent || publisher->purged_row == 0)
+        return;
+    /* Nothing begins: one is open. A transaction that has failed answers with its error. */
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(publisher->producer);
+    publisher_note_refusal(
+        publisher, publisher->purged_row, rd_kafka_error_code(error), publisher->topics[publisher->first_topic].name);
+    if (publisher->many_topics)
+        publisher->refusal.whole_topic = false;
+    rd_kafka_error_destroy(error);
+}
+
 /* Aborts and tells why. */
 static bool publisher_fail(struct publisher *publisher, rd_kafka_resp_err_t code, const char *what, struct error *e)
 {
@@ -287,6 +328,7 @@ static bool publisher_fail(struct publisher *publisher, rd_kafka_resp_err_t code
         publisher->open = false;
         return kafka_error(fatal, what, e);
     }
+    publisher_note_cause(publisher, code);
     publisher_abort(publisher);
     if (publisher->refusal.row_id)
         return error_set(e, ERROR_REFUSED, "row %" PRIu64 ": %s", publisher->refusal.row_id, publisher->refusal.reason);
@@ -428,6 +470,9 @@ bool publisher_add(struct publisher *publisher, const struct source_row *row, st
         }
         return false;
     }
+    if (publisher->rows == 0)
+        publisher->first_topic = publisher->topic_last;
+    publisher->many_topics |= publisher->first_topic != publisher->topic_last;
     code = publisher_produce(publisher, topic, row);
     if (code) {
         publisher_note_refusal(publisher, row->id, code, row->topic);

@@ -277,8 +277,11 @@ static bool relay_take_lease(struct relay *relay, struct session *session, struc
     bool held = false, taken_over;
 
     snprintf(session->name, sizeof session->name, "%s%s", prefix, options->source);
-    if (!lease_open(&lease, &session->lease, e))
-        return false;
+    if (!lease_open(&lease, &session->lease, e)) {
+        const struct error why = *e;
+
+        return error_set(e, why.kind, "%s_POSTGRES_URL: %.150s", options->setting, why.message);
+    }
     while (!relay_stopping(relay)) {
         if (!lease_try(session->lease, &held, &taken_over, e))
             return false;

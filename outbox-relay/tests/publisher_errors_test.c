@@ -1,0 +1,268 @@
+/* What the publisher makes of each error that a broker can answer, on librdkafka's mock broker: a table, one line an
+ * error. Whatever comes back, a row may be lost or doubled only if the publisher believes in a commit that did not
+ * happen, or in an abort that did not: so it goes on, or aborts and sends again, or gives itself up. */
+#include "publisher.h"
+
+#include <criterion/criterion.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ROWS = 3, TRIES_MAX = 3, APIS_PRODUCE = 0, APIS_INIT = 22, APIS_ADD = 24, APIS_END = 26 };
+
+static const char topic[] = "orders.accepted.v1", other_topic[] = "orders.events.v1",
+                  position_topic[] = "outbox.positions.v1";
+
+enum reaction {
+    GOES_ON,       /* tries again by itself: done */
+    SENDS_AGAIN,   /* aborted, and the same publisher can publish the rows again */
+    REFUSES_ROW,   /* aborted; it names the row to be parked */
+    REFUSES_TOPIC, /* aborted; the whole topic is to be parked */
+    STARTS_OVER,   /* the outcome is not known: another publisher must read the position */
+    IS_FENCED,     /* another relay has the source */
+    CANNOT_OPEN,   /* publisher_open() says why and will be tried again with back-off */
+};
+static const char *const reaction_names[] = { "goes on", "sends again", "refuses the row", "refuses the topic",
+    "starts over", "is fenced", "cannot open" };
+
+struct mock {
+    rd_kafka_t *handle;
+    rd_kafka_mock_cluster_t *cluster;
+    struct kafka_options kafka;
+    struct publisher *publisher;
+    struct publisher_options options;
+};
+
+static void mock_open(struct mock *mock)
+{
+    char why[256];
+
+    mock->handle = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof why);
+    cr_assert_not_null(mock->handle, "%s", why);
+    mock->cluster = rd_kafka_mock_cluster_new(mock->handle, 1);
+    rd_kafka_mock_topic_create(mock->cluster, topic, 1, 1);
+    rd_kafka_mock_topic_create(mock->cluster, other_topic, 1, 1);
+    rd_kafka_mock_topic_create(mock->cluster, position_topic, 1, 1);
+    mock->kafka = (struct kafka_options){ .brokers = rd_kafka_mock_cluster_bootstraps(mock->cluster),
+        .client_id = "publisher-test" };
+    mock->publisher = NULL;
+    mock->options = (struct publisher_options){ .kafka = &mock->kafka,
+        .source = "trade-ledger",
+        .mapping = &mapping_default,
+        .compression = "none",
+        .queue_kbytes_max = 4096,
+        .transaction_timeout_ms = 3000 };
+}
+
+static void mock_close(struct mock *mock)
+{
+    publisher_free(mock->publisher);
+    rd_kafka_mock_cluster_destroy(mock->cluster);
+    rd_kafka_destroy(mock->handle);
+}
+
+static bool add_rows(struct mock *mock, const char *to, struct error *e)
+{
+    for (uint64_t id = 1; id <= ROWS; id++) {
+        const struct source_row row = { .id = id,
+            .topic = to,
+            .type = "penstock.test.v1.Happened",
+            .traceparent = "",
+            .key = { "k", 1 },
+            .payload = { "value", 5 } };
+
+        if (!publisher_add(mock->publisher, &row, e))
+            return false;
+    }
+    return true;
+}
+
+static bool publish(struct mock *mock, const char *to, struct error *e)
+{
+    struct position position;
+    bool ok;
+
+    position_init(&position);
+    ok =
+        add_rows(mock, to, e) && publisher_flush(mock->publisher, e) && publisher_commit(mock->publisher, &position, e);
+    position_release(&position);
+    return ok;
+}
+
+/* What came of it, and whether that is true: who says it can go on must be able to. */
+static enum reaction classify(struct mock *mock, bool ok, struct error *e)
+{
+    struct error again = { 0 };
+    const struct publisher_refusal refusal = *publisher_refusal(mock->publisher);
+
+    if (!ok && !publisher_usable(mock->publisher))
+        return publisher_fenced(mock->publisher) ? IS_FENCED : STARTS_OVER;
+    cr_assert_eq(publisher_count(mock->publisher), 0, "no transaction is left open");
+    for (int tries = 1; !publish(mock, refusal.whole_topic ? other_topic : topic, &again); tries++)
+        cr_assert(tries < TRIES_MAX && publisher_usable(mock->publisher), "%s: %s, then %d times: %s",
+            rd_kafka_err2name(e->code), e->message, tries, again.message);
+    if (ok)
+        return GOES_ON;
+    if (e->kind == ERROR_REFUSED) {
+        cr_assert(refusal.row_id >= 1 && refusal.row_id <= ROWS);
+        return refusal.whole_topic ? REFUSES_TOPIC : REFUSES_ROW;
+    }
+    return e->kind == ERROR_TRANSIENT ? SENDS_AGAIN : STARTS_OVER; /* as relay_recover() decides */
+}
+
+struct answer {
+    rd_kafka_resp_err_t code;
+    int times; /* 0: once */
+    enum reaction reaction;
+};
+
+static enum reaction meet(int16_t api, const struct answer *answer, bool abort, struct error *e)
+{
+    rd_kafka_resp_err_t codes[64];
+    int times = answer->times ? answer->times : 1;
+    struct mock mock;
+    enum reaction reaction;
+
+    for (int i = 0; i < times; i++)
+        codes[i] = answer->code;
+    mock_open(&mock);
+    if (api == APIS_INIT)
+        rd_kafka_mock_push_request_errors_array(mock.cluster, api, (size_t)times, codes);
+    if (!publisher_open(&mock.options, &mock.publisher, e)) {
+        mock_close(&mock);
+        return CANNOT_OPEN;
+    }
+    if (api != APIS_INIT)
+        rd_kafka_mock_push_request_errors_array(mock.cluster, api, (size_t)times, codes);
+    if (abort) {
+        cr_assert(add_rows(&mock, topic, e) && publisher_flush(mock.publisher, e), "%s", e->message);
+        publisher_abort(mock.publisher);
+        reaction = classify(&mock, publisher_usable(mock.publisher), e);
+    } else {
+        reaction = classify(&mock, publish(&mock, topic, e), e);
+    }
+    mock_close(&mock);
+    return reaction;
+}
+
+static void expect(int16_t api, const struct answer *answers, size_t count, bool abort)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct error e = { 0 };
+        enum reaction reaction = meet(api, &answers[i], abort, &e);
+
+        cr_expect_eq(reaction, answers[i].reaction, "%s: it %s instead of %s: %s", rd_kafka_err2name(answers[i].code),
+            reaction_names[reaction], reaction_names[answers[i].reaction], e.message);
+    }
+}
+#define E(name) RD_KAFKA_RESP_ERR_##name
+
+Test(publisher, errors_of_init_transactions)
+{
+    static const struct answer answers[] = {
+        { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
+        { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
+        { E(NOT_COORDINATOR), 3, GOES_ON },
+        { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
+        { E(REQUEST_TIMED_OUT), 1, GOES_ON },
+        { E(NETWORK_EXCEPTION), 1, GOES_ON },
+        { E(_TRANSPORT), 1, GOES_ON },
+        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, CANNOT_OPEN },
+        { E(CLUSTER_AUTHORIZATION_FAILED), 1, CANNOT_OPEN },
+        { E(INVALID_TRANSACTION_TIMEOUT), 1, CANNOT_OPEN },
+        { E(INVALID_PRODUCER_EPOCH), 1, CANNOT_OPEN },
+        { E(PRODUCER_FENCED), 1, CANNOT_OPEN },
+    };
+
+    expect(APIS_INIT, answers, ARRAY_LEN(answers), false);
+}
+
+Test(publisher, errors_of_adding_partitions_to_the_transaction)
+{
+    static const struct answer answers[] = {
+        { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
+        { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
+        { E(NOT_COORDINATOR), 3, GOES_ON },
+        { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
+        { E(_TRANSPORT), 1, GOES_ON },
+        { E(UNKNOWN_TOPIC_OR_PART), 1, GOES_ON },
+        { E(OPERATION_NOT_ATTEMPTED), 1, SENDS_AGAIN },
+        { E(TOPIC_AUTHORIZATION_FAILED), 1, REFUSES_TOPIC },
+        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+        { E(INVALID_PRODUCER_ID_MAPPING), 1, SENDS_AGAIN },
+        { E(INVALID_TXN_STATE), 1, STARTS_OVER },
+        { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
+        { E(PRODUCER_FENCED), 1, IS_FENCED },
+    };
+
+    expect(APIS_ADD, answers, ARRAY_LEN(answers), false);
+}
+
+Test(publisher, errors_of_produce)
+{
+    static const struct answer answers[] = {
+        { E(NOT_LEADER_FOR_PARTITION), 2, GOES_ON },
+        { E(LEADER_NOT_AVAILABLE), 2, GOES_ON },
+        { E(NOT_ENOUGH_REPLICAS), 2, GOES_ON },
+        { E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), 2, GOES_ON },
+        { E(REQUEST_TIMED_OUT), 2, GOES_ON },
+        { E(KAFKA_STORAGE_ERROR), 2, GOES_ON },
+        { E(_TRANSPORT), 1, GOES_ON },
+        { E(UNKNOWN_TOPIC_OR_PART), 1, GOES_ON },
+        { E(INVALID_MSG), 1, SENDS_AGAIN },
+        { E(MSG_SIZE_TOO_LARGE), 1, REFUSES_ROW },
+        { E(RECORD_LIST_TOO_LARGE), 1, REFUSES_ROW },
+        { E(INVALID_RECORD), 1, REFUSES_ROW },
+        { E(INVALID_MSG_SIZE), 1, REFUSES_ROW },
+        { E(POLICY_VIOLATION), 1, REFUSES_ROW },
+        { E(TOPIC_EXCEPTION), 1, REFUSES_TOPIC },
+        { E(TOPIC_AUTHORIZATION_FAILED), 1, REFUSES_TOPIC },
+        { E(CLUSTER_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+        { E(UNSUPPORTED_FOR_MESSAGE_FORMAT), 1, SENDS_AGAIN },
+        { E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, STARTS_OVER },
+        { E(UNKNOWN_PRODUCER_ID), 1, SENDS_AGAIN },
+        { E(INVALID_PRODUCER_ID_MAPPING), 1, SENDS_AGAIN },
+        { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
+        { E(PRODUCER_FENCED), 1, STARTS_OVER },
+    };
+
+    expect(APIS_PRODUCE, answers, ARRAY_LEN(answers), false);
+}
+
+Test(publisher, errors_of_commit)
+{
+    static const struct answer answers[] = {
+        { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
+        { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
+        { E(NOT_COORDINATOR), 3, GOES_ON },
+        { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
+        { E(_TRANSPORT), 1, GOES_ON },
+        { E(NETWORK_EXCEPTION), 1, STARTS_OVER },
+        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+        { E(INVALID_PRODUCER_ID_MAPPING), 1, STARTS_OVER },
+        { E(INVALID_TXN_STATE), 1, STARTS_OVER },
+        { E(UNKNOWN), 1, STARTS_OVER },
+        { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
+        { E(PRODUCER_FENCED), 1, IS_FENCED },
+    };
+
+    expect(APIS_END, answers, ARRAY_LEN(answers), false);
+}
+
+Test(publisher, errors_of_abort)
+{
+    static const struct answer answers[] = {
+        { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
+        { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
+        { E(NOT_COORDINATOR), 3, GOES_ON },
+        { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
+        { E(_TRANSPORT), 1, GOES_ON },
+        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+        { E(INVALID_PRODUCER_ID_MAPPING), 1, GOES_ON },
+        { E(INVALID_TXN_STATE), 1, STARTS_OVER },
+        { E(INVALID_PRODUCER_EPOCH), 1, STARTS_OVER },
+        { E(PRODUCER_FENCED), 1, STARTS_OVER },
+    };
+
+    expect(APIS_END, answers, ARRAY_LEN(answers), true);
+}
