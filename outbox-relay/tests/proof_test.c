@@ -27,7 +27,7 @@
 #define AS_IT_IS 1
 #endif
 
-enum { ROWS = 1000 /* as many more than expected rig_read() would read */, KEYS = 50, TOPICS = 3, TAKEOVER_S = 3 };
+enum { ROWS = 1000, AFTER = 500 /* rows that come after the accident */, KEYS = 50, TOPICS = 3 };
 
 #define UNUSED __attribute__((unused)) /* in one of the three builds */
 
@@ -114,11 +114,12 @@ struct verdict {
     size_t rows, missing, twice, misplaced;
 };
 
-static struct verdict judge(struct rig *rig, int timeout_s)
+/* Once as many events are there as must come. */
+static struct verdict judge(struct rig *rig, size_t expected)
 {
     struct verdict verdict = { .rows = (size_t)rig_number(rig->pg, "SELECT count(*) FROM outbox") };
     size_t count, ids = (size_t)rig_number(rig->pg, "SELECT max(id) FROM outbox") + 1;
-    struct rig_event *events = rig_read(rig, verdict.rows, timeout_s, &count);
+    struct rig_event *events = rig_read(rig, expected, 30, &count);
     unsigned *seen = xcalloc(ids, sizeof *seen);
     uint64_t last[TOPICS][KEYS] = { 0 };
 
@@ -149,68 +150,78 @@ UNUSED static void expect_whole(struct verdict verdict)
 
 /* ---- The accidents ---- */
 
+/* Transactions that no clock ends, so that a slow machine is no safeguard: neither the relay's nor the broker's. */
+static void open_patient(struct rig *rig)
+{
+    rig_open(rig);
+    rig->options.transaction_us = 60000000; /* all pages in one */
+    rig->options.transaction_timeout_ms = 300000;
+}
+
 #ifndef WITHOUT_FENCING
+/* The rows after the accident come in any case; when they are there, the relay has passed those of before it. */
 static struct verdict killed_inside_a_transaction(void)
 {
     struct rig rig;
     struct verdict verdict;
     pid_t pid;
 
-    rig_open(&rig);
-    rig.options.transaction_us = 5000000; /* all pages in one */
+    open_patient(&rig);
     rig_insert_many(&rig, ROWS, ROWS);
     rig_wait_killed(rig_fork_relay(&rig, "relay.delivered"), 30);
     pid = rig_fork_relay(&rig, NULL);
-    verdict = judge(&rig, AS_IT_IS ? 30 : 8);
+    rig_insert_many(&rig, AFTER, AFTER);
+    verdict = judge(&rig, AS_IT_IS ? ROWS + AFTER : AFTER);
     rig_kill(pid, SIGTERM);
     return verdict;
 }
 #endif
 
 #ifndef POSITION_AT_DELIVERY
-/* A is stopped at that point of its first transaction; B waits already, must take over, and is the only one to be
- * active then. */
+static void wait_published(struct rig_relay *relay, uint64_t rows)
+{
+    for (struct relay_status at = { 0 }; at.published_rows < rows; sleep_ms(20))
+        relay_get_status(relay->relay, &at);
+}
+
+/* A is stopped at that point of its first transaction and holds the lease; B takes it, publishes what A has in hand,
+ * and A wakes. It has done its worst when it waits for the lease again: that is a session more. */
 static struct verdict woken_after_a_takeover(const char *stop_at)
 {
-    int64_t stopped_us;
+    static const char lease_sessions[] = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                                         "AND application_name = 'outbox-relay lease'";
+    int64_t began_us;
     int status;
     struct rig rig;
     struct rig_relay b;
     struct verdict verdict;
     pid_t a;
 
-    rig_open(&rig);
-    rig.options.transaction_us = 5000000;
+    open_patient(&rig);
     rig.options.page_rows = ROWS;
+    rig_insert_many(&rig, ROWS, ROWS);
     setenv("STOP_AT", stop_at, 1);
     a = rig_fork_relay(&rig, NULL);
     unsetenv("STOP_AT");
-    while (rig_number(rig.pg, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-                              "application_name = 'outbox-relay'") == 0)
-        sleep_ms(20);
-    rig_start_relay(&rig, &b);
-    sleep_ms(500);
-    rig_wait_state(&b, RELAY_STANDBY, 5);
-
-    rig_insert_many(&rig, ROWS, ROWS);
     cr_assert_eq(waitpid(a, &status, WUNTRACED), a);
     cr_assert(WIFSTOPPED(status));
-    stopped_us = monotonic_us();
-    rig_wait_state(&b, RELAY_ACTIVE, 10);
-    printf("B is active %.2f s after A was stopped at %s\n", (double)(monotonic_us() - stopped_us) / 1000000, stop_at);
-    cr_assert_lt(monotonic_us() - stopped_us, TAKEOVER_S * 1000000);
-    for (struct relay_status at = { 0 }; at.published_rows < ROWS; sleep_ms(20)) /* of B's own */
-        relay_get_status(b.relay, &at);
+
+    rig_start_relay(&rig, &b);
+    began_us = monotonic_us();
+    rig_wait_state(&b, RELAY_ACTIVE, 20);
+    printf(
+        "B has taken over from A, stopped at %s, in %.2f s\n", stop_at, (double)(monotonic_us() - began_us) / 1000000);
+    wait_published(&b, ROWS);
 
     rig_kill(a, SIGCONT);
-    sleep_ms(1500); /* time to do its worst: its transaction is not timed out yet */
-    verdict = judge(&rig, 30);
     if (AS_IT_IS) {
+        rig_wait_number(&rig, lease_sessions, 2, 20);
         cr_assert_eq(waitpid(a, &status, WNOHANG), 0, "A waits for its turn");
+        rig_insert_many(&rig, AFTER, AFTER / 10); /* and they do not fence each other in turns */
+        wait_published(&b, ROWS + AFTER);
         rig_wait_state(&b, RELAY_ACTIVE, 1);
-        rig_insert_many(&rig, ROWS, 100); /* and they do not fence each other in turns */
-        expect_whole(judge(&rig, 30));
     }
+    verdict = judge(&rig, AS_IT_IS ? ROWS + AFTER : 2 * ROWS);
     rig_kill(a, SIGKILL);
     rig_stop_relay(&b);
     return verdict;

@@ -13,6 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Time-outs are given for a quiet machine; a test waits this much longer before it calls something missing. What must
+ * not come is never waited for by the clock. */
+enum { PATIENCE = 6 };
+
 static const char *const topics[] = { "orders.accepted.v1", "orders.events.v1", "ledger.entries.v1" };
 
 static void sleep_ms(long ms)
@@ -167,7 +171,7 @@ void rig_wait_killed(pid_t pid, int timeout_s)
 {
     int status = 0;
 
-    for (int i = 0; i < timeout_s * 50 && waitpid(pid, &status, WNOHANG) == 0; i++)
+    for (int i = 0; i < timeout_s * PATIENCE * 50 && waitpid(pid, &status, WNOHANG) == 0; i++)
         sleep_ms(20);
     cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the relay did not come to its crash point");
 }
@@ -205,7 +209,7 @@ void rig_wait_state(struct rig_relay *relay, enum relay_state state, int timeout
 {
     struct relay_status status;
 
-    for (int i = 0; i < timeout_s * 50; i++) {
+    for (int i = 0; i < timeout_s * PATIENCE * 50; i++) {
         relay_get_status(relay->relay, &status);
         if (status.state == state)
             return;
@@ -213,6 +217,30 @@ void rig_wait_state(struct rig_relay *relay, enum relay_state state, int timeout
     }
     cr_assert_fail(
         "the relay is %s instead of %s: %s", relay_state_name(status.state), relay_state_name(state), status.trouble);
+}
+
+int64_t rig_takeover_limit_us(int64_t limit_us)
+{
+    enum { BUSY_PERCENT = 40 };
+    double waiting_percent = 0;
+    FILE *pressure = fopen("/proc/pressure/cpu", "r");
+
+    if (pressure) {
+        if (fscanf(pressure, "some avg10=%lf", &waiting_percent) != 1)
+            waiting_percent = 0;
+        fclose(pressure);
+    }
+    return waiting_percent > BUSY_PERCENT ? limit_us * PATIENCE : limit_us;
+}
+
+void rig_wait_number(struct rig *rig, const char *sql, int64_t at_least, int timeout_s)
+{
+    int64_t deadline_us = monotonic_us() + (int64_t)timeout_s * PATIENCE * 1000000;
+
+    while (rig_number(rig->pg, sql) < at_least) {
+        cr_assert_lt(monotonic_us(), deadline_us, "never %" PRId64 ": %s", at_least, sql);
+        sleep_ms(10);
+    }
 }
 
 void rig_store_position(struct rig *rig, uint64_t system_identifier)
@@ -292,7 +320,7 @@ static void take_event(struct rig *rig, const rd_kafka_message_t *message, struc
 struct rig_event *rig_read(struct rig *rig, size_t count, int timeout_s, size_t *ret_count)
 {
     enum { QUIET_POLLS = 5, POLL_MS = 100 }; /* once all are there: as long as this nothing more may come */
-    int64_t deadline_us = monotonic_us() + (int64_t)timeout_s * 1000000;
+    int64_t deadline_us = monotonic_us() + (int64_t)timeout_s * PATIENCE * 1000000;
     struct rig_event *events = xcalloc(count * 3 + 1000, sizeof *events);
     rd_kafka_t *reader = reader_open(rig);
     int quiet = 0;

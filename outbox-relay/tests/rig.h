@@ -45,6 +45,12 @@ void rig_start_relay(struct rig *rig, struct rig_relay *ret_relay);
 void rig_stop_relay(struct rig_relay *relay);
 void rig_wait_state(struct rig_relay *relay, enum relay_state state, int timeout_s);
 
+/* Until the statement's number has come that far. */
+void rig_wait_number(struct rig *rig, const char *sql, int64_t at_least, int timeout_s);
+
+/* How long a takeover may take: longer where processes wait for a core, for then the time is not the relay's. */
+int64_t rig_takeover_limit_us(int64_t limit_us);
+
 /* Commits a position of a new source, made on the Postgres of that system identifier. */
 void rig_store_position(struct rig *rig, uint64_t system_identifier);
 

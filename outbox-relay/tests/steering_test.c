@@ -120,22 +120,22 @@ static void crash_at(const char *point)
     rig_expect_published(&rig, 30);
 }
 
-Test(steering, idempotent_mode_killed_after_reading_repeats_only_what_readers_drop, .timeout = 110)
+Test(steering, idempotent_mode_killed_after_reading_repeats_only_what_readers_drop, .timeout = 300)
 {
     crash_at("relay.read");
 }
 
-Test(steering, idempotent_mode_killed_after_producing_repeats_only_what_readers_drop, .timeout = 110)
+Test(steering, idempotent_mode_killed_after_producing_repeats_only_what_readers_drop, .timeout = 300)
 {
     crash_at("relay.produced");
 }
 
-Test(steering, idempotent_mode_killed_after_delivery_repeats_only_what_readers_drop, .timeout = 110)
+Test(steering, idempotent_mode_killed_after_delivery_repeats_only_what_readers_drop, .timeout = 300)
 {
     crash_at("relay.committed");
 }
 
-Test(steering, a_paused_idempotent_relay_repeats_only_what_readers_drop_when_it_wakes, .timeout = 110)
+Test(steering, a_paused_idempotent_relay_repeats_only_what_readers_drop_when_it_wakes, .timeout = 300)
 {
     struct rig rig;
     struct rig_relay second;

@@ -190,7 +190,7 @@ Test(wal, a_large_transaction_is_streamed_and_its_aborted_parts_never_appear)
     rig_expect_published(&rig, 10);
 }
 
-Test(wal, killed_within_a_large_transaction_it_goes_on_in_the_middle, .timeout = 110)
+Test(wal, killed_within_a_large_transaction_it_goes_on_in_the_middle, .timeout = 300)
 {
     struct rig rig;
     char visit[64];
@@ -250,25 +250,25 @@ static void crash_at(const char *point, int64_t catch_up_bytes)
     rig_expect_published(&rig, 10);
 }
 
-Test(wal, killed_after_reading_a_page_loses_and_repeats_nothing, .timeout = 110)
+Test(wal, killed_after_reading_a_page_loses_and_repeats_nothing, .timeout = 300)
 {
     crash_at("relay.read", 1 << 30);
     crash_at("relay.read", 100);
 }
 
-Test(wal, killed_after_producing_loses_and_repeats_nothing, .timeout = 110)
+Test(wal, killed_after_producing_loses_and_repeats_nothing, .timeout = 300)
 {
     crash_at("relay.produced", 1 << 30);
     crash_at("relay.produced", 100);
 }
 
-Test(wal, killed_between_the_last_delivery_report_and_the_commit_loses_and_repeats_nothing, .timeout = 110)
+Test(wal, killed_between_the_last_delivery_report_and_the_commit_loses_and_repeats_nothing, .timeout = 300)
 {
     crash_at("relay.delivered", 1 << 30);
     crash_at("relay.delivered", 100);
 }
 
-Test(wal, killed_after_a_commit_loses_and_repeats_nothing, .timeout = 110)
+Test(wal, killed_after_a_commit_loses_and_repeats_nothing, .timeout = 300)
 {
     crash_at("relay.committed", 1 << 30);
     crash_at("relay.committed", 100);
