@@ -105,6 +105,15 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
             publisher_bare(publisher, rd_kafka_topic_name(message->rkt)));
 }
 
+/* Before 2.6.1 librdkafka sent its SCRAM nonce twice, which Kafka 4 takes for a wrong password. */
+static bool cannot_scram(const struct kafka_options *kafka)
+{
+    enum { SCRAM_MENDED = 0x020601ff };
+
+    return kafka->sasl_mechanism && strncmp(kafka->sasl_mechanism, "SCRAM", 5) == 0 &&
+           rd_kafka_version() < SCRAM_MENDED;
+}
+
 /* What keeps the producer from logging on; init_transactions alone would only say that it took too long. */
 static void on_error(rd_kafka_t *producer, int code, const char *reason, void *opaque)
 {
@@ -114,7 +123,11 @@ static void on_error(rd_kafka_t *producer, int code, const char *reason, void *o
                                                                     : NULL;
 
     (void)producer;
-    if (setting)
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION && cannot_scram(publisher->kafka))
+        snprintf(publisher->no_access, sizeof publisher->no_access,
+            "KAFKA_SASL_MECHANISM, KAFKA_SASL_PASSWORD: SCRAM with Kafka 4 takes librdkafka 2.6.1, this is %s: %s",
+            rd_kafka_version_str(), reason);
+    else if (setting)
         snprintf(publisher->no_access, sizeof publisher->no_access, "%s: %s", setting, reason);
 }
 

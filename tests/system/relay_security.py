@@ -26,7 +26,8 @@ def allow(prefix, source, *topics):
     rights += [(ResourceType.TOPIC, prefix + topic, AclOperation.WRITE) for topic in topics]
     bindings = [AclBinding(kind, name, ResourcePatternType.LITERAL, "User:relay", "*", operation, AclPermissionType.ALLOW)
                 for kind, name, operation in rights]
-    for future in AdminClient(CONFIG).create_acls(bindings).values():
+    client = AdminClient(CONFIG)  # kept: its futures end with it
+    for future in client.create_acls(bindings).values():
         future.result(20)
 
 
