@@ -8,6 +8,9 @@
 #include <time.h>
 
 enum { METADATA_MS = 10000, POLL_MS = 100, BATCH_MAX = 5000, STEP_MS = 60000 };
+enum {
+    MARKERS_NS = 2000000 /* as the relay: a transaction that begins while the broker writes markers waits for 20 ms */
+};
 
 rd_kafka_t *bench_producer(const struct bench_options *options, const char *const (*settings)[2], size_t count)
 {
@@ -274,6 +277,7 @@ int bench_limit_produce(const struct bench_options *options, uint64_t rows, int6
         if (n == rows || (n % 256 == 0 && monotonic_us() - opened_us >= transaction_us)) {
             check(rd_kafka_commit_transaction(producer, STEP_MS), "commit_transaction");
             opened_us = 0;
+            nanosleep(&(struct timespec){ .tv_nsec = MARKERS_NS }, NULL);
         } else if (n % 256 == 0) {
             rd_kafka_poll(producer, 0);
         }
