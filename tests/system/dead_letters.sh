@@ -15,6 +15,13 @@ order() { # SYMBOL SIDE PRICE: sets order_id
     api POST /api/orders "{\"symbol\":\"$1\",\"side\":\"$2\",\"type\":\"limit\",\"price\":\"$3\",\"quantity\":\"0.01\"}" "$(new_key)"
     order_id=$(jq -r .order_id <<<"$reply")
 }
+metric() { # NAME: its values for the consumer of postings, one a line
+    curl -fsS "http://127.0.0.1:$TRADE_LEDGER_PORT/metrics" | sed -n "s/^$1{group=\"ledger-postings\".*} //p"
+}
+metric_is() { [ "$(metric "$1")" = "$2" ]; }
+client() { # BROKERS ARGUMENT… -- without the launcher around it, which takes longer than the client
+    KAFKA_BROKERS=$1 TRADE_LEDGER_POSTGRES_URL_FILE=$PENSTOCK_HOME/secrets/trade-ledger.url "$PENSTOCK_BUILD/tools/cli/penstock-cli" "${@:2}"
+}
 soon() { # NAME COMMAND…
     local name=$1
     shift
@@ -44,6 +51,9 @@ behind=$taker_order
 soon 'the later postings of its market wait behind it' some_wait
 trade ETH-USD 3000.00
 soon 'another market goes on' filled "$taker_order"
+soon 'a metric says how many wait' metric_is consumer_parked_events "$(waiting)"
+soon 'and no partition lags for it' metric_is consumer_partition_lag_events "$(printf '0\n0\n0\n0')"
+expect 'the letter is counted' 1 "$(metric consumer_dead_letters_total)"
 expect 'nothing of the refused posting was booked, nor of those behind it' 0 \
     "$(ledger_sql 'SELECT count(*) FROM trades WHERE price_ticks IN (4000100, 4000200)')"
 letter=$(penstock dlq show $dead --json)
@@ -56,7 +66,7 @@ expect 'and can be asked for by itself' "$letter" "$(penstock dlq show $dead --o
 while read -r status arguments; do
     set +e
     # shellcheck disable=SC2086 # words
-    message=$(penstock dlq $arguments 2>&1 >/dev/null)
+    message=$(client "127.0.0.1:$KAFKA_PORT" dlq $arguments 2>&1 >/dev/null)
     got=$?
     set -e
     expect "exit $status and a reason: dlq $arguments" "$status true" "$got $([ -n "$message" ] && echo true)"
@@ -83,7 +93,7 @@ done <<CASES
 1 drop $dead --offset 4711
 CASES
 set +e
-KAFKA_BROKERS=127.0.0.1:1 "$PENSTOCK_BUILD/tools/cli/penstock-cli" dlq list >/dev/null 2>&1
+client 127.0.0.1:1 dlq list >/dev/null 2>&1
 expect 'a Kafka that does not answer has its own exit code' 3 $?
 set -e
 expect 'none of these changed anything' 1 "$(letters)"
@@ -99,6 +109,7 @@ soon 'and what waited behind it' filled "$behind"
 expect 'in their order' '4000100 4000200' \
     "$(ledger_sql "SELECT string_agg(price_ticks::text, ' ' ORDER BY trade_id) FROM trades WHERE price_ticks IN (4000100, 4000200)")"
 expect 'nothing waits any more' 0 "$(waiting)"
+soon 'and the metric says so' metric_is consumer_parked_events 0
 set +e
 penstock dlq retry $dead --offset "$offset" >/dev/null 2>&1
 expect 'a letter that is settled is not tried again' 1 $?
