@@ -8,12 +8,13 @@
 #include "publisher.h"
 
 #include <criterion/criterion.h>
+#include <criterion/parameterized.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 3, TRIES_MAX = 3, APIS_PRODUCE = 0, APIS_INIT = 22, APIS_ADD = 24, APIS_END = 26 };
+enum { ROWS = 3, TRIES_MAX = 3, CASES_MAX = 1000, APIS_PRODUCE = 0, APIS_INIT = 22, APIS_ADD = 24, APIS_END = 26 };
 
 static const char topic[] = "orders.accepted.v1", other_topic[] = "orders.events.v1",
                   position_topic[] = "outbox.positions.v1";
@@ -150,15 +151,173 @@ static enum reaction meet(int16_t api, const struct answer *answer, bool abort, 
     return reaction;
 }
 
-struct request {
+#define E(name) RD_KAFKA_RESP_ERR_##name
+
+static const struct answer init_answers[] = {
+    { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
+    { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
+    { E(NOT_COORDINATOR), 3, GOES_ON },
+    { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
+    { E(REQUEST_TIMED_OUT), 1, GOES_ON },
+    { E(NETWORK_EXCEPTION), 1, GOES_ON },
+    { E(_TRANSPORT), 1, GOES_ON },
+    { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, CANNOT_OPEN },
+    { E(CLUSTER_AUTHORIZATION_FAILED), 1, CANNOT_OPEN },
+    { E(INVALID_TRANSACTION_TIMEOUT), 1, CANNOT_OPEN },
+    { E(INVALID_PRODUCER_EPOCH), 1, CANNOT_OPEN },
+    { E(PRODUCER_FENCED), 1, CANNOT_OPEN },
+};
+
+static const struct answer add_answers[] = {
+    { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
+    { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
+    { E(NOT_COORDINATOR), 3, GOES_ON },
+    { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
+    { E(_TRANSPORT), 1, GOES_ON },
+    { E(UNKNOWN_TOPIC_OR_PART), 1, GOES_ON },
+    { E(OPERATION_NOT_ATTEMPTED), 1, SENDS_AGAIN },
+    { E(TOPIC_AUTHORIZATION_FAILED), 1, REFUSES_TOPIC },
+    { E(TOPIC_EXCEPTION), 1, REFUSES_TOPIC },
+    { E(MSG_SIZE_TOO_LARGE), 1, REFUSES_ROW },
+    { E(RECORD_LIST_TOO_LARGE), 1, REFUSES_ROW },
+    { E(INVALID_MSG_SIZE), 1, REFUSES_ROW },
+    { E(INVALID_RECORD), 1, REFUSES_ROW },
+    { E(POLICY_VIOLATION), 1, REFUSES_ROW },
+    { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+    { E(CLUSTER_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+    { E(INVALID_PRODUCER_ID_MAPPING), 1, SENDS_AGAIN },
+    { E(INVALID_TXN_STATE), 1, STARTS_OVER },
+    { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
+    { E(PRODUCER_FENCED), 1, IS_FENCED },
+};
+
+static const struct answer produce_answers[] = {
+    { E(NOT_LEADER_FOR_PARTITION), 2, GOES_ON },
+    { E(LEADER_NOT_AVAILABLE), 2, GOES_ON },
+    { E(NOT_ENOUGH_REPLICAS), 2, GOES_ON },
+    { E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), 2, GOES_ON },
+    { E(REQUEST_TIMED_OUT), 2, GOES_ON },
+    { E(KAFKA_STORAGE_ERROR), 2, GOES_ON },
+    { E(BROKER_NOT_AVAILABLE), 2, GOES_ON },
+    { E(REPLICA_NOT_AVAILABLE), 2, GOES_ON },
+    { E(COORDINATOR_LOAD_IN_PROGRESS), 2, GOES_ON },
+    { E(COORDINATOR_NOT_AVAILABLE), 2, GOES_ON },
+    { E(NOT_COORDINATOR), 2, GOES_ON },
+    { E(_TRANSPORT), 1, GOES_ON },
+    { E(UNKNOWN_TOPIC_OR_PART), 1, GOES_ON },
+    { E(INVALID_MSG), 1, SENDS_AGAIN },
+    { E(MSG_SIZE_TOO_LARGE), 1, REFUSES_ROW },
+    { E(RECORD_LIST_TOO_LARGE), 1, REFUSES_ROW },
+    { E(INVALID_RECORD), 1, REFUSES_ROW },
+    { E(INVALID_MSG_SIZE), 1, REFUSES_ROW },
+    { E(POLICY_VIOLATION), 1, REFUSES_ROW },
+    { E(TOPIC_EXCEPTION), 1, REFUSES_TOPIC },
+    { E(TOPIC_AUTHORIZATION_FAILED), 1, REFUSES_TOPIC },
+    { E(CLUSTER_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+    { E(GROUP_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+    { E(UNSUPPORTED_SASL_MECHANISM), 1, STARTS_OVER },
+    { E(UNSUPPORTED_VERSION), 1, STARTS_OVER },
+    { E(OFFSET_OUT_OF_RANGE), 1, STARTS_OVER },
+    { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+    { E(SASL_AUTHENTICATION_FAILED), 1, STARTS_OVER },
+    { E(FENCED_INSTANCE_ID), 1, STARTS_OVER },
+    { E(UNSUPPORTED_FOR_MESSAGE_FORMAT), 1, SENDS_AGAIN },
+    { E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, STARTS_OVER },
+    { E(UNKNOWN_PRODUCER_ID), 1, SENDS_AGAIN },
+    { E(INVALID_PRODUCER_ID_MAPPING), 1, SENDS_AGAIN },
+    { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
+    { E(PRODUCER_FENCED), 1, STARTS_OVER },
+};
+
+static const struct answer commit_answers[] = {
+    { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
+    { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
+    { E(NOT_COORDINATOR), 3, GOES_ON },
+    { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
+    { E(_TRANSPORT), 1, GOES_ON },
+    { E(NETWORK_EXCEPTION), 1, STARTS_OVER },
+    { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+    { E(INVALID_PRODUCER_ID_MAPPING), 1, STARTS_OVER },
+    { E(INVALID_TXN_STATE), 1, STARTS_OVER },
+    { E(UNKNOWN), 1, STARTS_OVER },
+    { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
+    { E(PRODUCER_FENCED), 1, IS_FENCED },
+};
+
+static const struct answer abort_answers[] = {
+    { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
+    { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
+    { E(NOT_COORDINATOR), 3, GOES_ON },
+    { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
+    { E(_TRANSPORT), 1, GOES_ON },
+    { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
+    { E(INVALID_PRODUCER_ID_MAPPING), 1, GOES_ON },
+    { E(UNKNOWN_PRODUCER_ID), 1, GOES_ON },
+    { E(INVALID_TXN_STATE), 1, STARTS_OVER },
+    { E(INVALID_PRODUCER_EPOCH), 1, STARTS_OVER },
+    { E(PRODUCER_FENCED), 1, STARTS_OVER },
+};
+
+static const struct request {
     const char *name;
     int16_t api;
     bool abort;
     enum reaction others; /* to codes that are not in the table */
+    const struct answer *answers;
+    size_t count;
+} requests[] = {
+    { "init", APIS_INIT, false, GOES_ON, init_answers, ARRAY_LEN(init_answers) },
+    { "add partitions", APIS_ADD, false, SENDS_AGAIN, add_answers, ARRAY_LEN(add_answers) },
+    { "produce", APIS_PRODUCE, false, SENDS_AGAIN, produce_answers, ARRAY_LEN(produce_answers) },
+    { "commit", APIS_END, false, STARTS_OVER, commit_answers, ARRAY_LEN(commit_answers) },
+    { "abort", APIS_END, true, STARTS_OVER, abort_answers, ARRAY_LEN(abort_answers) },
 };
 
-static void expect_one(const struct request *request, const struct answer *answer)
+static bool is_listed(const struct request *request, rd_kafka_resp_err_t code)
 {
+    if (code == E(DUPLICATE_SEQUENCE_NUMBER)) /* "I have these rows": the mock has not, and says so later */
+        return true;
+    for (size_t i = 0; i < request->count; i++)
+        if (request->answers[i].code == code)
+            return true;
+    return false;
+}
+
+struct error_case {
+    size_t request;
+    struct answer answer;
+};
+
+static size_t list_cases(struct error_case cases[CASES_MAX])
+{
+    const char *which = getenv("PUBLISHER_ERRORS");
+    const bool all = which && strcmp(which, "all") == 0;
+    const struct rd_kafka_err_desc *known;
+    size_t known_count, count = 0;
+
+    rd_kafka_get_err_descs(&known, &known_count);
+    for (size_t r = 0; r < ARRAY_LEN(requests); r++) {
+        for (size_t i = 0; i < requests[r].count; i++)
+            cases[count++] = (struct error_case){ r, requests[r].answers[i] };
+        for (size_t i = 0; all && i < known_count && count < CASES_MAX; i++)
+            if (known[i].code > 0 && known[i].name && !is_listed(&requests[r], known[i].code))
+                cases[count++] = (struct error_case){ r, { known[i].code, 1, requests[r].others } };
+    }
+    return count;
+}
+
+/* A process for each: they wait more than they work. */
+ParameterizedTestParameters(publisher, treats_each_error_as_the_tables_say)
+{
+    static struct error_case cases[CASES_MAX];
+
+    return cr_make_param_array(struct error_case, cases, list_cases(cases));
+}
+
+ParameterizedTest(struct error_case *error_case, publisher, treats_each_error_as_the_tables_say)
+{
+    const struct request *request = &requests[error_case->request];
+    const struct answer *answer = &error_case->answer;
     struct error e = { 0 };
     enum reaction reaction = meet(request->api, answer, request->abort, &e);
 
@@ -166,160 +325,4 @@ static void expect_one(const struct request *request, const struct answer *answe
         reaction_names[reaction]);
     cr_expect_eq(reaction, answer->reaction, "%s, %s: it %s instead of %s: %s", request->name,
         rd_kafka_err2name(answer->code), reaction_names[reaction], reaction_names[answer->reaction], e.message);
-}
-
-static bool is_listed(const struct answer *answers, size_t count, rd_kafka_resp_err_t code)
-{
-    if (code ==
-        RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER) /* "I have these rows": the mock has not, and says so later */
-        return true;
-    for (size_t i = 0; i < count; i++)
-        if (answers[i].code == code)
-            return true;
-    return false;
-}
-
-static void expect(const struct request *request, const struct answer *answers, size_t count)
-{
-    const char *which = getenv("PUBLISHER_ERRORS");
-    const struct rd_kafka_err_desc *known;
-    size_t known_count;
-
-    for (size_t i = 0; i < count; i++)
-        expect_one(request, &answers[i]);
-    rd_kafka_get_err_descs(&known, &known_count);
-    for (size_t i = 0; i < known_count && which && strcmp(which, "all") == 0; i++)
-        if (known[i].code > 0 && known[i].name && !is_listed(answers, count, known[i].code))
-            expect_one(request, &(struct answer){ known[i].code, 1, request->others });
-}
-#define E(name) RD_KAFKA_RESP_ERR_##name
-
-Test(publisher, errors_of_init_transactions)
-{
-    static const struct answer answers[] = {
-        { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
-        { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
-        { E(NOT_COORDINATOR), 3, GOES_ON },
-        { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
-        { E(REQUEST_TIMED_OUT), 1, GOES_ON },
-        { E(NETWORK_EXCEPTION), 1, GOES_ON },
-        { E(_TRANSPORT), 1, GOES_ON },
-        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, CANNOT_OPEN },
-        { E(CLUSTER_AUTHORIZATION_FAILED), 1, CANNOT_OPEN },
-        { E(INVALID_TRANSACTION_TIMEOUT), 1, CANNOT_OPEN },
-        { E(INVALID_PRODUCER_EPOCH), 1, CANNOT_OPEN },
-        { E(PRODUCER_FENCED), 1, CANNOT_OPEN },
-    };
-
-    expect(&(struct request){ "init", APIS_INIT, false, GOES_ON }, answers, ARRAY_LEN(answers));
-}
-
-Test(publisher, errors_of_adding_partitions_to_the_transaction)
-{
-    static const struct answer answers[] = {
-        { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
-        { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
-        { E(NOT_COORDINATOR), 3, GOES_ON },
-        { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
-        { E(_TRANSPORT), 1, GOES_ON },
-        { E(UNKNOWN_TOPIC_OR_PART), 1, GOES_ON },
-        { E(OPERATION_NOT_ATTEMPTED), 1, SENDS_AGAIN },
-        { E(TOPIC_AUTHORIZATION_FAILED), 1, REFUSES_TOPIC },
-        { E(TOPIC_EXCEPTION), 1, REFUSES_TOPIC },
-        { E(MSG_SIZE_TOO_LARGE), 1, REFUSES_ROW },
-        { E(RECORD_LIST_TOO_LARGE), 1, REFUSES_ROW },
-        { E(INVALID_MSG_SIZE), 1, REFUSES_ROW },
-        { E(INVALID_RECORD), 1, REFUSES_ROW },
-        { E(POLICY_VIOLATION), 1, REFUSES_ROW },
-        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
-        { E(CLUSTER_AUTHORIZATION_FAILED), 1, STARTS_OVER },
-        { E(INVALID_PRODUCER_ID_MAPPING), 1, SENDS_AGAIN },
-        { E(INVALID_TXN_STATE), 1, STARTS_OVER },
-        { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
-        { E(PRODUCER_FENCED), 1, IS_FENCED },
-    };
-
-    expect(&(struct request){ "add partitions", APIS_ADD, false, SENDS_AGAIN }, answers, ARRAY_LEN(answers));
-}
-
-Test(publisher, errors_of_produce)
-{
-    static const struct answer answers[] = {
-        { E(NOT_LEADER_FOR_PARTITION), 2, GOES_ON },
-        { E(LEADER_NOT_AVAILABLE), 2, GOES_ON },
-        { E(NOT_ENOUGH_REPLICAS), 2, GOES_ON },
-        { E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), 2, GOES_ON },
-        { E(REQUEST_TIMED_OUT), 2, GOES_ON },
-        { E(KAFKA_STORAGE_ERROR), 2, GOES_ON },
-        { E(BROKER_NOT_AVAILABLE), 2, GOES_ON },
-        { E(REPLICA_NOT_AVAILABLE), 2, GOES_ON },
-        { E(COORDINATOR_LOAD_IN_PROGRESS), 2, GOES_ON },
-        { E(COORDINATOR_NOT_AVAILABLE), 2, GOES_ON },
-        { E(NOT_COORDINATOR), 2, GOES_ON },
-        { E(_TRANSPORT), 1, GOES_ON },
-        { E(UNKNOWN_TOPIC_OR_PART), 1, GOES_ON },
-        { E(INVALID_MSG), 1, SENDS_AGAIN },
-        { E(MSG_SIZE_TOO_LARGE), 1, REFUSES_ROW },
-        { E(RECORD_LIST_TOO_LARGE), 1, REFUSES_ROW },
-        { E(INVALID_RECORD), 1, REFUSES_ROW },
-        { E(INVALID_MSG_SIZE), 1, REFUSES_ROW },
-        { E(POLICY_VIOLATION), 1, REFUSES_ROW },
-        { E(TOPIC_EXCEPTION), 1, REFUSES_TOPIC },
-        { E(TOPIC_AUTHORIZATION_FAILED), 1, REFUSES_TOPIC },
-        { E(CLUSTER_AUTHORIZATION_FAILED), 1, STARTS_OVER },
-        { E(GROUP_AUTHORIZATION_FAILED), 1, STARTS_OVER },
-        { E(UNSUPPORTED_SASL_MECHANISM), 1, STARTS_OVER },
-        { E(UNSUPPORTED_VERSION), 1, STARTS_OVER },
-        { E(OFFSET_OUT_OF_RANGE), 1, STARTS_OVER },
-        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
-        { E(SASL_AUTHENTICATION_FAILED), 1, STARTS_OVER },
-        { E(FENCED_INSTANCE_ID), 1, STARTS_OVER },
-        { E(UNSUPPORTED_FOR_MESSAGE_FORMAT), 1, SENDS_AGAIN },
-        { E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, STARTS_OVER },
-        { E(UNKNOWN_PRODUCER_ID), 1, SENDS_AGAIN },
-        { E(INVALID_PRODUCER_ID_MAPPING), 1, SENDS_AGAIN },
-        { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
-        { E(PRODUCER_FENCED), 1, STARTS_OVER },
-    };
-
-    expect(&(struct request){ "produce", APIS_PRODUCE, false, SENDS_AGAIN }, answers, ARRAY_LEN(answers));
-}
-
-Test(publisher, errors_of_commit)
-{
-    static const struct answer answers[] = {
-        { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
-        { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
-        { E(NOT_COORDINATOR), 3, GOES_ON },
-        { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
-        { E(_TRANSPORT), 1, GOES_ON },
-        { E(NETWORK_EXCEPTION), 1, STARTS_OVER },
-        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
-        { E(INVALID_PRODUCER_ID_MAPPING), 1, STARTS_OVER },
-        { E(INVALID_TXN_STATE), 1, STARTS_OVER },
-        { E(UNKNOWN), 1, STARTS_OVER },
-        { E(INVALID_PRODUCER_EPOCH), 1, IS_FENCED },
-        { E(PRODUCER_FENCED), 1, IS_FENCED },
-    };
-
-    expect(&(struct request){ "commit", APIS_END, false, STARTS_OVER }, answers, ARRAY_LEN(answers));
-}
-
-Test(publisher, errors_of_abort)
-{
-    static const struct answer answers[] = {
-        { E(COORDINATOR_LOAD_IN_PROGRESS), 3, GOES_ON },
-        { E(COORDINATOR_NOT_AVAILABLE), 3, GOES_ON },
-        { E(NOT_COORDINATOR), 3, GOES_ON },
-        { E(CONCURRENT_TRANSACTIONS), 3, GOES_ON },
-        { E(_TRANSPORT), 1, GOES_ON },
-        { E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, STARTS_OVER },
-        { E(INVALID_PRODUCER_ID_MAPPING), 1, GOES_ON },
-        { E(UNKNOWN_PRODUCER_ID), 1, GOES_ON },
-        { E(INVALID_TXN_STATE), 1, STARTS_OVER },
-        { E(INVALID_PRODUCER_EPOCH), 1, STARTS_OVER },
-        { E(PRODUCER_FENCED), 1, STARTS_OVER },
-    };
-
-    expect(&(struct request){ "abort", APIS_END, true, STARTS_OVER }, answers, ARRAY_LEN(answers));
 }
