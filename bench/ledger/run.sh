@@ -4,6 +4,8 @@
 # shellcheck disable=SC2154  # what is not set here is bench/run's
 ledger_connections=${BENCH_LEDGER_CONNECTIONS:-1 8 64 512}
 ledger_users=${BENCH_LEDGER_USERS:-1000}
+ledger_entries=${BENCH_LEDGER_ENTRIES:-10000000} # 0: not measured on a ledger that has been used
+ledger_accounts=10000
 
 stop_process() { # PROCESS: with its supervisor, which would start it again
     local supervisor
@@ -29,6 +31,42 @@ measure_orders() {
     append orders "$(jq -c --arg name "$name" --argjson n "$number" '.name = $name | .connections = $n' <<<"$line")"
 }
 
+# fill_ledger ENTRIES AMOUNT: prints the first of the accounts
+fill_ledger() {
+    PGPASSWORD=$(cat "$PENSTOCK_HOME/secrets/postgres") psql --no-psqlrc --quiet --tuples-only --no-align -v entries="$1" -v owners="$ledger_accounts" \
+        -v amount="$2" -f "$here/ledger/entries.sql" "host=$PENSTOCK_HOME/run port=$POSTGRES_PORT user=postgres dbname=penstock_trade_ledger" ||
+        die 'the ledger could not be filled'
+}
+
+# A user who may move money between all accounts.
+make_operator() {
+    local body='{"email":"operator@bench.invalid","password":"a load test'"'"'s password"}' way=http://127.0.0.1:$GATEWAY_PORT/auth
+    curl -fsS -o /dev/null "$way/signup" -H 'content-type: application/json' -d "$body" || die 'no operator'
+    penstock admin grant operator@bench.invalid operator >/dev/null || die 'no operator'
+    curl -fsS "$way/login" -H 'content-type: application/json' -d "$body" | jq -r '"\(.user_id) \(.access_token)"' >"$PENSTOCK_HOME/operator"
+}
+
+# measure_transfers NAME CONNECTIONS ACCOUNTS OPTION…
+measure_transfers() {
+    local name=$1 number=$2 accounts=$3 line
+    shift 3
+    say "$name between $accounts accounts, $number connections"
+    line=$(timeout --foreground $((${seconds%.*} + 300)) "$PENSTOCK_BUILD/bench/penstock-load" --port "$GATEWAY_PORT" \
+        --users-in "$PENSTOCK_HOME/operator" --users 1 --json --connections "$number" --seconds "$seconds" --drain 120 \
+        --accounts "$accounts" --first-account "$first_account" "$@") || die "transfers failed: $name"
+    append transfers "$(jq -c --arg name "$name" --argjson n "$number" --argjson a "$accounts" \
+        '.name = $name | .connections = $n | .accounts = $a' <<<"$line")"
+}
+
+# The same again on a ledger that has been used.
+measure_full() {
+    local line
+    say "the same with $ledger_entries entries"
+    fill_ledger "$ledger_entries" 10000000000 >/dev/null
+    measure_orders "POST /orders, $ledger_entries entries before" 512 "${direct[@]}"
+    measure_transfers "POST /transfers, $ledger_entries entries before" 64 "$ledger_accounts" "${direct[@]}"
+}
+
 measure_tpcb() {
     local host="host=$PENSTOCK_HOME/run port=$POSTGRES_PORT user=postgres" database=bench_tpcb number tps PGPASSWORD
     PGPASSWORD=$(cat "$PENSTOCK_HOME/secrets/postgres")
@@ -45,11 +83,13 @@ measure_tpcb() {
 }
 
 bench_ledger() {
-    local number line best rate direct
+    local number accounts line best rate direct first_account
     begin
     direct=(--direct "$TRADE_LEDGER_PORT")
     stop_process outbox-relay
-    measure_limit
+    make_operator
+    first_account=$(fill_ledger $((2 * ledger_accounts)) 10000000000000) || exit 1
+    measure_limit transfers
     for number in $ledger_connections; do
         measure_orders 'POST /orders' "$number" "${direct[@]}"
     done
@@ -63,7 +103,14 @@ bench_ledger() {
     measure_orders 'POST /api/orders, by the gateway' 64
     measure_orders 'POST /api/orders, by the gateway' 512
     measure_orders 'POST /api/orders/batch of 100, by the gateway' 8 --batch 100
+    for accounts in "$ledger_accounts" 2; do
+        for number in 8 64; do
+            measure_transfers 'POST /transfers' "$number" "$accounts" "${direct[@]}"
+        done
+        measure_transfers 'POST /transfers/batch of 100' 8 "$accounts" "${direct[@]}" --batch 100
+    done
+    [ "$ledger_entries" -eq 0 ] || measure_full
     record processes "$(penstock status --json)"
     measure_tpcb
-    measure_limit
+    measure_limit ""
 }

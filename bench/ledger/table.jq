@@ -14,5 +14,13 @@ def head($cells): row($cells), row($cells | map("---"));
       (.orders_per_second / $limit | decimals(2)), (.http_p50_us | ms), (.http_p99_us | ms)])),
   (.orders_half | row(["POST /orders at half load: \(.rate)/s on \(.connections)", (.orders_per_second | whole), (.orders_per_second / $limit | decimals(2)),
       (.http_p50_us | ms), (.http_p99_us | ms)])),
-  (.tpcb[] | row(["pgbench TPC-B, \(.clients) clients (transactions/s)", (.tps | whole), "", "", ""])),
+  "",
+  ((.tpcb | map(.tps) | max) as $tpcb
+  | head(["transfers/s", "transfers/s", "÷ limit", "÷ best TPC-B", "p50", "p99"]),
+  (.transfer_limit[] | row(["limit: double entry by arrays of \(.batch) on one connection, between \(.accounts) accounts", (.orders_per_second | whole), "1.00",
+      (.orders_per_second / $tpcb | decimals(1)), "", ""])),
+  (.transfer_limit as $limits | .transfers[] | . as $t | ([$limits[] | select(.accounts == $t.accounts) | .orders_per_second] | max) as $l
+  | row(["\(.name): \(.accounts) accounts, \(.connections) connections", (.orders_per_second | whole), (.orders_per_second / $l | decimals(2)),
+      (.orders_per_second / $tpcb | decimals(1)), (.http_p50_us | ms), (.http_p99_us | ms)])),
+  (.tpcb[] | row(["pgbench TPC-B, \(.clients) clients", (.tps | whole), "", (.tps / $tpcb | decimals(1)), "", ""]))),
   "", "trade-ledger's resident memory after the loads: \(.processes[] | select(.process == "trade-ledger") | .memory_kb / 1024 | decimals(1)) MB."

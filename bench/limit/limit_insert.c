@@ -1,6 +1,7 @@
 /* limit_insert.c -- how many orders a second this Postgres could take at most: one connection that writes, in batches
  * by arrays, the rows that trade-ledger writes for an order, with trade-ledger's own statements and nothing else: no
- * decision, no read, no lock, one round trip a batch. To be run on a database made by tools/migrate for it. */
+ * decision, no read, no lock, one round trip a batch. With --transfers: double entry between --users accounts. To be
+ * run on a database made by tools/migrate for it. */
 #include "sql.h"
 
 #include "ledger_v1.pb-c.h"
@@ -16,11 +17,12 @@
 
 enum {
     BATCH_MAX = 4096,
-    USERS_MAX = 4096,
+    USERS_MAX = 16384,
     DIGEST_LEN = 32,
     USD = 1,
     ACCOUNT_USER = 1,
     JOURNAL_HOLD = 2,
+    JOURNAL_TRANSFER = 5,
     MARKET_BTC_USD = 1,
     KEY_MAX = 24,
     SIDE_BUY = 1,
@@ -40,6 +42,7 @@ struct options {
     const char *dsn;
     size_t batch, users;
     double seconds;
+    bool transfers;
 };
 
 struct limit {
@@ -53,10 +56,11 @@ struct limit {
 };
 
 /* One column of a batch: the value of an expression in `i`. */
-#define COLUMN(type, expression)                                                                                       \
+#define COLUMN(type, expression) COLUMN_OF(n, type, expression)
+#define COLUMN_OF(count, type, expression)                                                                             \
     ({                                                                                                                 \
-        type *column_ = arena_alloc(limit->arena, (n + 1) * sizeof(type));                                             \
-        for (size_t i = 0; i < n; i++)                                                                                 \
+        type *column_ = arena_alloc(limit->arena, ((count) + 1) * sizeof(type));                                       \
+        for (size_t i = 0; i < (count); i++)                                                                           \
             column_[i] = (expression);                                                                                 \
         column_;                                                                                                       \
     })
@@ -74,6 +78,13 @@ static int64_t user_id(size_t user)
 static const char *reference(const struct limit *limit, size_t i)
 {
     return arena_printf(limit->arena, "order:%" PRId64, limit->next_id + (int64_t)i);
+}
+
+/* The request behind a journal, as trade-ledger names it. */
+static const char *cause(const struct limit *limit, size_t i)
+{
+    return arena_printf(limit->arena, "user:%" PRId64 " 64c0f1a2b3d4e-%" PRId64, user_id(user_of(limit, i)),
+        limit->next_id + (int64_t)i);
 }
 
 /* As trade-ledger's answer to a POST, which its inbox keeps. */
@@ -158,6 +169,7 @@ static bool send_ledger(struct limit *limit, struct error *e)
     pg_arg_int32s(limit->pg, COLUMN(int32_t, JOURNAL_HOLD), n);
     pg_arg_texts(limit->pg, COLUMN(const char *, reference(limit, i)), n);
     pg_arg_int64(limit->pg, limit->now_us);
+    pg_arg_texts(limit->pg, COLUMN(const char *, cause(limit, i)), n);
     if (!pg_send(limit->pg, &sql_journals_insert, NULL, e))
         return false;
     pg_arg_int64s(limit->pg, ids, n);
@@ -207,12 +219,74 @@ static bool send_inbox(struct limit *limit, struct error *e)
     return pg_send(limit->pg, &sql_seen_insert, NULL, e);
 }
 
+/* Who pays whom, at random; the balances after each entry; and each account once. */
+struct transfers {
+    size_t *who, *once, changed;
+    int64_t *after;
+};
+
+static void draw_transfers(struct limit *limit, struct transfers *ret)
+{
+    size_t m = limit->options->batch * 2, users = limit->options->users;
+    bool *seen = arena_alloc(limit->arena, users * sizeof *seen);
+    memset(seen, 0, users * sizeof *seen);
+    *ret = (struct transfers){ .who = arena_alloc(limit->arena, m * sizeof *ret->who),
+        .once = arena_alloc(limit->arena, m * sizeof *ret->once),
+        .after = arena_alloc(limit->arena, m * sizeof *ret->after) };
+    for (size_t i = 0; i < m; i++) {
+        size_t user = (size_t)random() % users;
+        if (i % 2 == 1 && user == ret->who[i - 1])
+            user = (user + 1) % users;
+        ret->who[i] = user;
+        ret->after[i] = limit->available[user] += i % 2 == 0 ? -1 : 1;
+        if (!seen[user])
+            ret->once[ret->changed++] = user;
+        seen[user] = true;
+    }
+}
+
+/* Double entry and nothing else: a journal, two entries and two balances for each; a balance that several move is
+ * written once. */
+static bool send_transfers(struct limit *limit, struct error *e)
+{
+    struct transfers t;
+    size_t n = limit->options->batch, m = 2 * n;
+    draw_transfers(limit, &t);
+    pg_arg_int64s(limit->pg, COLUMN_OF(t.changed, int64_t, limit->account_ids[t.once[i]]), t.changed);
+    pg_arg_int64s(limit->pg, COLUMN_OF(t.changed, int64_t, limit->available[t.once[i]]), t.changed);
+    pg_arg_int64s(limit->pg, COLUMN_OF(t.changed, int64_t, 0), t.changed);
+    if (!pg_send(limit->pg, &sql_accounts_save, NULL, e))
+        return false;
+    pg_arg_int64s(limit->pg, COLUMN(int64_t, limit->next_id + (int64_t)i), n);
+    pg_arg_int32s(limit->pg, COLUMN(int32_t, JOURNAL_TRANSFER), n);
+    pg_arg_texts(limit->pg, COLUMN(const char *, reference(limit, i)), n);
+    pg_arg_int64(limit->pg, limit->now_us);
+    pg_arg_texts(limit->pg, COLUMN(const char *, cause(limit, i)), n);
+    if (!pg_send(limit->pg, &sql_journals_insert, NULL, e))
+        return false;
+    pg_arg_int64s(limit->pg, COLUMN_OF(m, int64_t, 2 * limit->next_id + (int64_t)i), m);
+    pg_arg_int64s(limit->pg, COLUMN_OF(m, int64_t, limit->next_id + (int64_t)i / 2), m);
+    pg_arg_int64s(limit->pg, COLUMN_OF(m, int64_t, limit->account_ids[t.who[i]]), m);
+    pg_arg_int32s(limit->pg, COLUMN_OF(m, int32_t, USD), m);
+    pg_arg_int64s(limit->pg, COLUMN_OF(m, int64_t, i % 2 == 0 ? -1 : 1), m);
+    pg_arg_int64s(limit->pg, COLUMN_OF(m, int64_t, 0), m);
+    pg_arg_int64s(limit->pg, t.after, m);
+    pg_arg_int64s(limit->pg, COLUMN_OF(m, int64_t, 0), m);
+    return pg_send(limit->pg, &sql_entries_insert, NULL, e);
+}
+
+static bool send_placed(struct limit *limit, struct error *e)
+{
+    return send_ledger(limit, e) && send_orders(limit, e) && send_inbox(limit, e) &&
+           outbox_write(limit->outbox, limit->pg, e);
+}
+
 static bool write_batch(struct limit *limit, struct error *e)
 {
     arena_clear(limit->arena);
     limit->now_us = now_us();
-    if (!pg_begin(limit->pg, e) || !send_ledger(limit, e) || !send_orders(limit, e) || !send_inbox(limit, e) ||
-        !outbox_write(limit->outbox, limit->pg, e) || !pg_commit(limit->pg, e))
+    if (!pg_begin(limit->pg, e) || !(limit->options->transfers ? send_transfers : send_placed)(limit, e) ||
+        !pg_commit(limit->pg, e))
         return false;
     limit->next_id += (int64_t)limit->options->batch;
     return true;
@@ -234,6 +308,7 @@ static bool prepare(struct limit *limit, struct error *e)
     CLEANUP(pg_result_free) struct pg_result *highest = NULL;
     size_t n = limit->options->users;
     arg_accounts(limit);
+    pg_arg_int32s(limit->pg, COLUMN(int32_t, 0), n);
     if (!pg_query(limit->pg, &sql_accounts_create, NULL, e))
         return false;
     arg_accounts(limit);
@@ -284,7 +359,8 @@ static bool run(const struct options *options, struct error *e)
 int main(int argc, char **argv)
 {
     static const struct option names[] = { { "batch", required_argument, NULL, 'b' },
-        { "users", required_argument, NULL, 'u' }, { "seconds", required_argument, NULL, 's' }, { 0 } };
+        { "transfers", no_argument, NULL, 't' }, { "users", required_argument, NULL, 'u' },
+        { "seconds", required_argument, NULL, 's' }, { 0 } };
     struct options options = { .dsn = getenv("POSTGRES_URL"), .batch = 100, .users = 64, .seconds = 10 };
     bool ok = true;
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -294,12 +370,14 @@ int main(int argc, char **argv)
             options.users = strtoul(optarg, NULL, 10);
         else if (option == 's')
             options.seconds = strtod(optarg, NULL);
+        else if (option == 't')
+            options.transfers = true;
         else
             ok = false;
     }
     if (!ok || optind != argc || !options.dsn || options.batch == 0 || options.batch > BATCH_MAX ||
-        options.users == 0 || options.users > USERS_MAX || options.seconds <= 0) {
-        fputs("usage: POSTGRES_URL=… limit_insert [--batch N] [--users N] [--seconds S]\n", stderr);
+        options.users < (options.transfers ? 2 : 1) || options.users > USERS_MAX || options.seconds <= 0) {
+        fputs("usage: POSTGRES_URL=… limit_insert [--batch N] [--users N] [--seconds S] [--transfers]\n", stderr);
         return 2;
     }
     struct error e = { 0 };

@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPEN_MAX = 4096, BATCH_MAX = 100, ORDER_JSON_MAX = 192 };
+enum { OPEN_MAX = 4096, BATCH_MAX = 100, PART_JSON_MAX = 192 };
 
 struct options {
     const char *host, *port, *direct_port, *path, *symbol, *acked_path, *users_path, *brokers, *prefix;
-    uint64_t connections, users, batch, orders, rate, seed;
+    uint64_t connections, users, batch, accounts, first_account, orders, rate, seed;
     double seconds, drain_seconds;
     bool fills, place_only, duplicates, json;
 };
@@ -45,12 +45,23 @@ struct load {
     int64_t started_us;
 };
 
-static int write_order(const struct load *load, const struct flow_step *step, char ret_json[ORDER_JSON_MAX])
+/* Between two different accounts, any. */
+static int write_transfer(struct load *load, char ret_json[PART_JSON_MAX])
+{
+    uint64_t count = load->options->accounts, from = flow_random(&load->flow) % count;
+    uint64_t to = (from + 1 + flow_random(&load->flow) % (count - 1)) % count;
+    return snprintf(ret_json, PART_JSON_MAX,
+        "{\"from_account_id\":\"%" PRIu64 "\",\"to_account_id\":\"%" PRIu64
+        "\",\"currency\":\"USD\",\"amount\":\"0.000001\"}",
+        load->options->first_account + from, load->options->first_account + to);
+}
+
+static int write_order(const struct load *load, const struct flow_step *step, char ret_json[PART_JSON_MAX])
 {
     char price[DECIMAL_TEXT_MAX], quantity[DECIMAL_TEXT_MAX];
     decimal_format(step->price_cents, 2, 2, price);
     decimal_format(step->quantity_lots, 6, 6, quantity);
-    return snprintf(ret_json, ORDER_JSON_MAX,
+    return snprintf(ret_json, PART_JSON_MAX,
         "{\"symbol\":\"%s\",\"side\":\"%s\",\"type\":\"limit\",\"price\":\"%s\",\"quantity\":\"%s\",\"time_in_force\":"
         "\"%s\"}",
         load->options->symbol, step->buy ? "buy" : "sell", price, quantity, step->ioc ? "IOC" : "GTC");
@@ -69,20 +80,21 @@ static size_t write_post(
 
 static size_t write_place(struct load *load, struct lane *lane, const struct flow_step *step, char *request)
 {
-    char body[ORDER_JSON_MAX];
-    int len = write_order(load, step, body);
+    char body[PART_JSON_MAX];
+    int len = load->options->accounts > 0 ? write_transfer(load, body) : write_order(load, step, body);
     return write_post(load, lane, "", body, len, request);
 }
 
-/* As many orders as a batch has, in one request; counted as one request. */
+/* As many orders or transfers as a batch has, in one request. */
 static size_t write_batch(struct load *load, struct lane *lane, char *request)
 {
-    char body[BATCH_MAX * ORDER_JSON_MAX];
+    char body[BATCH_MAX * PART_JSON_MAX + 64];
     struct flow_step step;
-    int len = snprintf(body, sizeof body, "{\"orders\":[");
+    bool transfers = load->options->accounts > 0;
+    int len = snprintf(body, sizeof body, transfers ? "{\"mode\":\"each\",\"transfers\":[" : "{\"orders\":[");
     for (size_t i = 0; i < load->options->batch; i++) {
         flow_next(&load->flow, 0, &step);
-        len += write_order(load, &step, body + len);
+        len += transfers ? write_transfer(load, body + len) : write_order(load, &step, body + len);
         body[len++] = i + 1 < load->options->batch ? ',' : ']';
     }
     body[len++] = '}';
@@ -152,7 +164,7 @@ static void done(void *context, size_t index, const struct load_answer *answer)
     struct lane *lane = &load->lanes[index];
     if (lane->placing)
         recorder_answer(load->recorder, answer->ended_us - answer->started_us);
-    if (load->options->batch > 0 && answer->status == 200) {
+    if (load->options->batch > 0 && (answer->status == 200 || answer->status == 201)) {
         uint64_t accepted = accepted_in(answer->body);
         load->placed += accepted;
         load->refused += load->options->batch - accepted;
@@ -228,6 +240,7 @@ static const char usage[] =
     "usage: penstock-load [--host H] [--port P] [--users N] [--connections N] [--seconds S] [--drain S] [--rate N]\n"
     "                     [--orders N] [--seed N] [--symbol S] [--acked FILE] [--fills] [--place-only] [--json]\n"
     "                     [--direct PORT] [--batch N] [--duplicates] [--users-in FILE]\n"
+    "                     [--accounts N --first-account ID]\n"
     "       --direct: users by the gateway (--port), orders straight to trade-ledger\n"
     "       --orders: so many requests (placing and cancelling), then end; latencies of HTTP are those of POST\n"
     "       --batch: N orders a request, by POST /orders/batch; --duplicates: all requests are one request, with one "
@@ -251,6 +264,8 @@ static const struct {
     { "users", OPTION_NUMBER, AT(users) },
     { "connections", OPTION_NUMBER, AT(connections) },
     { "batch", OPTION_NUMBER, AT(batch) },
+    { "accounts", OPTION_NUMBER, AT(accounts) },
+    { "first-account", OPTION_NUMBER, AT(first_account) },
     { "rate", OPTION_NUMBER, AT(rate) },
     { "orders", OPTION_NUMBER, AT(orders) },
     { "seed", OPTION_NUMBER, AT(seed) },
@@ -293,10 +308,14 @@ static bool options_parse(int argc, char **argv, struct options *options)
         option_set(options, (size_t)index, optarg);
     if (options->direct_port)
         options->path = "/orders";
+    if (options->accounts > 0) {
+        options->path = options->direct_port ? "/transfers" : "/api/transfers";
+        options->place_only = true;
+    }
     if (options->duplicates)
         options->users = 1;
     return result == -1 && optind == argc && options->users > 0 && options->connections > 0 && options->seconds > 0 &&
-           options->batch <= BATCH_MAX;
+           options->batch <= BATCH_MAX && options->accounts != 1;
 }
 
 int main(int argc, char **argv)
