@@ -6,7 +6,8 @@ BEGIN;
 CREATE TEMPORARY TABLE shape ON COMMIT DROP AS
 SELECT (:entries / 2)::int8 AS journals, :owners::int8 AS owners, 1000000000::int8 AS first_owner, (:amount)::int8 AS amount,
        (SELECT last_value FROM journals_id_seq) AS journal, (SELECT last_value FROM entries_id_seq) AS entry,
-       (SELECT id FROM assets WHERE code = 'USD') AS asset;
+       (SELECT id FROM assets WHERE code = 'USD') AS asset,
+       (SELECT coalesce(max(posted_at), now() - interval '1 year') FROM journals) AS since;   -- along an account time never goes back
 
 INSERT INTO accounts (owner_id, kind, asset_id)
 SELECT first_owner + n, 1, asset FROM shape, generate_series(1, owners) AS n
@@ -21,7 +22,7 @@ CREATE UNIQUE INDEX ON numbered (n) INCLUDE (id, available);
 ANALYZE numbered;
 
 INSERT INTO journals (id, kind, reference, posted_at)
-SELECT journal + n, 1, 'topup:' || (1000000000 + journal + n), now() - interval '1 year' + n * interval '1 second'
+SELECT journal + n, 1, 'topup:' || (1000000000 + journal + n), since + (now() - since) * (n::float8 / journals)
   FROM shape, generate_series(1, journals) AS n;
 
 INSERT INTO entries (id, journal_id, account_id, asset_id, available_delta, held_delta, available_after, held_after)

@@ -196,11 +196,9 @@ static bool send_orders(struct limit *limit, struct error *e)
     pg_arg_int64s(limit->pg, COLUMN(int64_t, PRICE_TICKS), n);
     pg_arg_int64s(limit->pg, COLUMN(int64_t, QUANTITY_LOTS), n);
     pg_arg_int64s(limit->pg, COLUMN(int64_t, hold_minor), n);
-    pg_arg_texts(limit->pg, COLUMN(const char *, NULL), n);
     pg_arg_int32s(limit->pg, COLUMN(int32_t, MAKER_FEE_PPM), n);
     pg_arg_int32s(limit->pg, COLUMN(int32_t, TAKER_FEE_PPM), n);
     pg_arg_int64(limit->pg, limit->now_us);
-    pg_arg_int64(limit->pg, (int64_t)n);
     return pg_send(limit->pg, &sql_orders_insert, NULL, e);
 }
 

@@ -460,8 +460,8 @@ static bool save_ledger(struct pg *pg, const struct ledger *ledger, int64_t now_
 
 static bool has_more(const struct order *order)
 {
-    return order->stop_price_ticks || order->quote_minor || order->display_lots || order->expires_at_us ||
-           order->post_only_mode || order->self_trade_prevention || order->quote_set;
+    return order->client_order_id || order->stop_price_ticks || order->quote_minor || order->display_lots ||
+           order->expires_at_us || order->post_only_mode || order->self_trade_prevention || order->quote_set;
 }
 
 static bool send_new_orders(struct pg *pg, struct arena *arena, struct order *const *orders, size_t n, int64_t now_us,
@@ -479,13 +479,14 @@ static bool send_new_orders(struct pg *pg, struct arena *arena, struct order *co
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->price_ticks), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->quantity_lots), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->held_minor), n);
-    pg_arg_texts(pg, COLUMN(const char *, n, orders[i]->client_order_id), n);
+    if (more)
+        pg_arg_texts(pg, COLUMN(const char *, n, orders[i]->client_order_id), n);
     pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->maker_fee_ppm), n);
     pg_arg_int32s(pg, COLUMN(int32_t, n, orders[i]->taker_fee_ppm), n);
     pg_arg_int64(pg, now_us);
-    pg_arg_int64(pg, (int64_t)n);
     if (!more)
         return pg_send(pg, &sql_orders_insert, NULL, e);
+    pg_arg_int64(pg, (int64_t)n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->stop_price_ticks), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->quote_minor), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->display_lots), n);

@@ -1,7 +1,8 @@
 -- New orders with all that an order can have; 0 is none. $1 ids, $2 users, $3 markets, $4 sides, $5 types, $6 times in force,
 -- $7 post_only, $8 prices, $9 quantities, $10 holds, $11 client_order_ids, $12 maker and $13 taker fees, $14 time in microseconds,
 -- $15 how many; then $16 stop prices, $17 quote amounts, $18 display lots, $19 expiries in microseconds, $20 post-only modes,
--- $21 self-trade preventions, $22 quote sets. A client_order_id that someone else has just claimed: as in orders_insert.
+-- $21 self-trade preventions, $22 quote sets. A client_order_id that someone else has
+-- just claimed ends the transaction as a serialisation failure.
 WITH stored AS (
     INSERT INTO orders (id, user_id, market_id, side, type, time_in_force, post_only, price_ticks, quantity_lots, held_minor,
                         status, client_order_id, maker_fee_ppm, taker_fee_ppm, created_at, updated_at, stop_price_ticks,
