@@ -79,6 +79,16 @@ static void describe(const struct book_memory *memory, uint32_t slot, struct eng
     }
 }
 
+bool engine_order_find(
+    const struct engine *engine, uint16_t market, uint64_t order_id, struct engine_resting *ret_order)
+{
+    uint32_t slot = book_find(engine->memory, order_id);
+    bool is_here = slot != BOOK_NONE && engine->memory->orders[slot].market == market;
+    if (is_here)
+        describe(engine->memory, slot, ret_order);
+    return is_here;
+}
+
 static void each_of_side(const struct book_memory *memory, const struct book *book, enum book_side_index side,
     bool (*each)(void *context, const struct engine_resting *order), void *context)
 {

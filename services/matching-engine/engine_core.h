@@ -215,6 +215,9 @@ struct engine_resting {
     bool waiting; /* for its stop price */
 };
 
+/* false: no such resting or waiting order in this market. */
+bool engine_order_find(
+    const struct engine *engine, uint16_t market, uint64_t order_id, struct engine_resting *ret_order);
 /* Levels from the touch outwards, resting orders in the order they will trade. `each` returns false to stop. */
 void engine_each_level(const struct engine *engine, uint16_t market, enum engine_side side,
     bool (*each)(void *context, const struct engine_level_change *level), void *context);
