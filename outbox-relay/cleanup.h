@@ -20,6 +20,7 @@ struct cleanup {
     size_t sample_count;
     struct cleanup_sample latest; /* before.text NULL: none; becomes a sample once that is due */
     uint64_t cleaned_xmin;        /* all published rows of older transactions are gone */
+    uint64_t reached_xid;         /* of the oldest sample: rows of older transactions are gone */
     uint64_t deleted_rows;
 };
 
@@ -28,6 +29,10 @@ void cleanup_release(struct cleanup *cleanup);
 
 /* Remembers that all that `before` sees is published and the position committed. */
 void cleanup_published(struct cleanup *cleanup, const struct snapshot *before, int64_t at_us);
+
+/* How long to rest after a batch, in times that it took: long enough to leave the database to others, but not when
+ * clean-up is late, for then the table grows. */
+int cleanup_rest_factor(const struct cleanup *cleanup, int64_t at_us);
 
 /* Deletes one batch of what was published at least the delay ago. *ret_more: there may be more to do now. */
 MUST_CHECK bool cleanup_step(struct cleanup *cleanup, struct pg *pg, int64_t at_us, bool *ret_more, struct error *e);

@@ -12,7 +12,6 @@ enum {
     LEASE_CLASS = 0x6f726c79, /* "orly": our advisory locks among others' */
     LEASE_BEATS = 4,          /* signs of life in stale_us */
     STATEMENT_TIMEOUT_MS = 10000,
-    CLEANUP_REST_FACTOR = 3, /* rests three times as long as it works */
     CLEANUP_BACK_OFF_S = 10,
     COUNT_EVERY_US = 2000000, /* parked rows, kept log */
 };
@@ -279,7 +278,7 @@ static void *lease_main(void *context)
         }
         lease_count(lease, &count_us);
         more = lease->cleanup_enabled && lease_cleanup(lease);
-        rest_us = more ? (monotonic_us() - begin_us) * CLEANUP_REST_FACTOR : beat_us;
+        rest_us = more ? (monotonic_us() - begin_us) * cleanup_rest_factor(&lease->cleanup, monotonic_us()) : beat_us;
         if (rest_us > beat_us)
             rest_us = beat_us;
     }

@@ -62,3 +62,19 @@ Test(cleanup, the_last_rows_of_a_source_that_falls_quiet_are_cleaned_up_too)
     cr_expect_eq(cleanup.samples[1].taken_us, 1000002);
     cleanup_release(&cleanup);
 }
+
+Test(cleanup, rests_less_the_later_it_is)
+{
+    static const struct {
+        int64_t late_us;
+        int factor;
+    } cases[] = { { -5000000, 3 }, { 0, 3 }, { 1999999, 3 }, { 2000000, 1 }, { 9999999, 1 }, { 10000000, 0 } };
+    struct cleanup cleanup;
+
+    cleanup_init(&cleanup, NULL, 60000000);
+    cr_expect_eq(cleanup_rest_factor(&cleanup, 1000000000), 3, "nothing waits");
+    published(&cleanup, "5:5:", 1000000);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        cr_expect_eq(cleanup_rest_factor(&cleanup, 61000000 + cases[i].late_us), cases[i].factor, "case %zu", i);
+    cleanup_release(&cleanup);
+}
