@@ -67,12 +67,14 @@ static json_t *status_json(const struct relays *relays, size_t index)
     struct relay_status status;
 
     relay_get_status(relays->relays[index], &status);
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:s}", "source", options->source, "state",
-        relay_state_name(status.state), "guarantee", options->idempotent ? "idempotent" : "exactly-once",
-        "published_rows", (json_int_t)status.published_rows, "lag_rows", (json_int_t)status.waiting_rows, "lag_bytes",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:s}", "source",
+        options->source, "state", relay_state_name(status.state), "mode", options->mode == SOURCE_WAL ? "wal" : "poll",
+        "guarantee", options->idempotent ? "idempotent" : "exactly-once", "published_rows",
+        (json_int_t)status.published_rows, "lag_rows", (json_int_t)status.waiting_rows, "lag_bytes",
         (json_int_t)status.waiting_bytes, "lag_seconds", status.lag_s, "rows_per_second", status.rows_per_second,
         "in_flight_rows", (json_int_t)status.in_flight_rows, "parked_rows", (json_int_t)status.parked_rows,
-        "deleted_rows", (json_int_t)status.deleted_rows, "trouble", status.trouble);
+        "deleted_rows", (json_int_t)status.deleted_rows, "wal_retained_bytes", (json_int_t)status.retained_bytes,
+        "trouble", status.trouble);
 }
 
 static bool get_sources(
