@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { BOOK_DEPTH_MAX = 1000, FETCH_TIMEOUT_MS = 3000, HEALTH_TIMEOUT_MS = 2000 };
+enum { BOOK_DEPTH_MAX = 1000, FETCH_TIMEOUT_MS = 3000, HEALTH_TIMEOUT_MS = 2000, FILE_MAX = 4 * 1024 * 1024 };
 
 /* Fetches the engine's snapshot of a book that is not current; whoever waited for the lock finds the work done. */
 static bool refresh_book(struct gateway *gateway, const char *symbol, struct error *e)
@@ -152,9 +152,19 @@ const struct http_route routes[] = {
     { "PATCH", "/api/orders/:id", .proxied = true, .auth = HTTP_AUTH_USER, .json = true },
     { "DELETE", "/api/orders/:id", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/portfolio", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "GET", "/api/portfolio/positions", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/trades", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/ledger/entries", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/accounts/:id/balance", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "GET", "/api/accounts/:id/statement", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "POST", "/api/accounts/:id/reconcile", .proxied = true, .auth = HTTP_AUTH_USER, .body_max = FILE_MAX },
+    { "GET", "/api/interest", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "POST", "/api/schedules", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
+    { "GET", "/api/schedules", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "GET", "/api/schedules/:id", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "POST", "/api/schedules/:id/pause", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "POST", "/api/schedules/:id/resume", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "DELETE", "/api/schedules/:id", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/markets", get_markets, .no_tx = true },
     { "GET", "/api/markets/:symbol/book", get_book, .no_tx = true },
     { "GET", "/api/markets/:symbol/trades", get_trades, .no_tx = true },

@@ -2,6 +2,7 @@
 
 #include "../chassis/log.h"
 #include "events.h"
+#include "schedules.h"
 #include "sql.h"
 
 enum {
@@ -129,6 +130,11 @@ static bool expire_transfers(struct chore *chore, struct error *e)
     return commands_run(chore->pg, chore->outbox, chore->service, arena, commands, pg_rows(rows), chore->now_us, e);
 }
 
+static bool make_scheduled(struct chore *chore, struct error *e)
+{
+    return schedules_run(chore->pg, chore->outbox, chore->service, chore->now_us, &chore->done, e);
+}
+
 /* One transaction. */
 static bool run(struct chore *chore, bool (*work)(struct chore *chore, struct error *e), struct error *e)
 {
@@ -160,5 +166,9 @@ bool chores_run(struct pg *pg, struct outbox *outbox, struct trade_ledger *servi
         return false;
     if (chore.done > 0)
         log_info("%zu transfers expired", chore.done);
+    if (!run(&chore, make_scheduled, e))
+        return false;
+    if (chore.done > 0)
+        log_info("%zu scheduled transfers tried", chore.done);
     return commands_look_for_traders(pg, service, e);
 }

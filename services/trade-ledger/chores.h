@@ -3,7 +3,8 @@
  *
  *   publish   assets, markets, reference prices and kill switches as they have changed, each change once
  *   ticks     tells a market's engine the time when an open order's end has come; while nothing is due, nothing
- *   dead men  cancels all orders of users whose switch is due */
+ *   dead men  cancels all orders of users whose switch is due
+ *   transfers gives back what was set aside and not posted in time; makes those that are scheduled */
 #pragma once
 
 #include "commands.h"

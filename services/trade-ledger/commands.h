@@ -24,6 +24,9 @@ struct trade_ledger {
     struct settings settings;
     struct markets_cache *markets;
     atomic_bool traders_exist; /* someone has fees or limits of his own, or is blocked: looked at once a second */
+    struct position_cache *positions; /* positions_read.c; NULL: none are kept */
+    int64_t interest_next_us;         /* when to look for interest again; the chores' thread alone */
+    _Atomic int64_t differences;      /* that the self-check knows of */
 };
 
 enum command_kind {
@@ -118,6 +121,7 @@ struct leg_request {
 struct journal_request {
     struct leg_request *legs;
     size_t leg_count;
+    int kind;                /* enum journal_kind; 0: manual */
     const char *note;        /* "": none */
     int64_t effective_at_us; /* 0: now */
 };

@@ -144,7 +144,8 @@ static bool journal(struct batch *batch, struct command *command)
             return error_in_part(&command->error, "legs", i);
     }
     const char *reference = arena_printf(batch->arena, "journal:%" PRId64, ledger->journal_ids[ledger->journal_count]);
-    if (!ledger_post(ledger, JOURNAL_MANUAL, reference, legs, asked->leg_count, &command->error))
+    enum journal_kind kind = asked->kind ? (enum journal_kind)asked->kind : JOURNAL_MANUAL;
+    if (!ledger_post(ledger, kind, reference, legs, asked->leg_count, &command->error))
         return false;
     note_journal(ledger, asked->note, asked->effective_at_us);
     return true;

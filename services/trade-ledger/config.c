@@ -22,5 +22,18 @@ const struct config_item settings_items[] = {
         .meaning =
             "orders that one user may place within a second, unless his row in traders says otherwise; 0: any number",
         .max = 1000000 },
+    { .name = "SELF_CHECK_ACCOUNTS_PER_SECOND",
+        .type = CONFIG_INT,
+        .offset = offsetof(struct settings, self_check_accounts_per_second),
+        .fallback = "1000",
+        .meaning = "accounts whose balance is compared with their last entry each second; 0: none",
+        .max = 100000 },
+    { .name = "SELF_CHECK_ENTRIES_PER_SECOND",
+        .type = CONFIG_INT,
+        .offset = offsetof(struct settings, self_check_entries_per_second),
+        .fallback = "5000",
+        .meaning =
+            "entries that are followed from the one before them, and whose journals are summed, each second; 0: none",
+        .max = 1000000 },
     { 0 },
 };

@@ -6,8 +6,9 @@
 enum funding_mode { FUNDING_OFF, FUNDING_SANDBOX };
 
 struct settings {
-    int64_t funding_mode;                           /* enum funding_mode */
-    int64_t open_orders_max, orders_per_second_max; /* of each user; 0: any number */
+    int64_t funding_mode;                                                  /* enum funding_mode */
+    int64_t open_orders_max, orders_per_second_max;                        /* of each user; 0: any number */
+    int64_t self_check_accounts_per_second, self_check_entries_per_second; /* 0: not checked */
 };
 
 extern const struct config_item settings_items[];

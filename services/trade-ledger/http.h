@@ -36,3 +36,11 @@ bool get_markets(struct pg *pg, struct outbox *outbox, const struct http_request
     struct error *e);
 bool get_account_balance(struct pg *pg, struct outbox *outbox, const struct http_request *request,
     struct http_reply *reply, struct error *e);
+bool get_account_statement(struct pg *pg, struct outbox *outbox, const struct http_request *request,
+    struct http_reply *reply, struct error *e);
+bool get_positions(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
+    struct error *e);
+bool post_account_reconcile(struct pg *pg, struct outbox *outbox, const struct http_request *request,
+    struct http_reply *reply, struct error *e);
+bool get_interest(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
+    struct error *e);

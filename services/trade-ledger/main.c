@@ -3,7 +3,12 @@
 #include "../chassis/service.h"
 #include "chores.h"
 #include "events.h"
+#include "external_file.h"
 #include "http.h"
+#include "interest_run.h"
+#include "positions.h"
+#include "schedules.h"
+#include "self_check.h"
 
 #include <unistd.h>
 
@@ -15,7 +20,8 @@ enum {
     MANY_AT_ONCE_MAX = 4,
     MANY_BODY_MAX = 1024 * 1024,
     CHORES_EVERY_MS = 1000,
-    STOP_CHECK_MS = 100
+    STOP_CHECK_MS = 100,
+    INTEREST_EVERY_US = 60000000,
 };
 
 static const struct http_route routes[] = {
@@ -59,10 +65,21 @@ static const struct http_route routes[] = {
     { "GET", "/orders/:id", get_order, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/orders/:id/fills", get_order_fills, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/portfolio", get_portfolio, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "GET", "/portfolio/positions", get_positions, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/portfolio/:user_id", get_portfolio_of, .auth = HTTP_AUTH_ANY, .read_only = true },
     { "GET", "/trades", get_trades, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/ledger/entries", get_entries, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/accounts/:id/balance", get_account_balance, .auth = HTTP_AUTH_ANY, .read_only = true },
+    { "GET", "/accounts/:id/statement", get_account_statement, .auth = HTTP_AUTH_ANY, .read_only = true },
+    { "POST", "/accounts/:id/reconcile", post_account_reconcile, .auth = HTTP_AUTH_ANY, .read_only = true, .slow = true,
+        .body_max = EXTERNAL_FILE_MAX },
+    { "GET", "/interest", get_interest, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "POST", "/schedules", post_schedule, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
+    { "GET", "/schedules", get_schedules, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "GET", "/schedules/:id", get_schedule, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "POST", "/schedules/:id/pause", pause_schedule, .auth = HTTP_AUTH_USER },
+    { "POST", "/schedules/:id/resume", resume_schedule, .auth = HTTP_AUTH_USER },
+    { "DELETE", "/schedules/:id", cancel_schedule, .auth = HTTP_AUTH_USER },
     { "GET", "/markets", get_markets, .auth = HTTP_AUTH_NONE, .read_only = true },
     { 0 },
 };
@@ -90,6 +107,7 @@ static bool start(struct service_runtime *runtime, const void *settings, void **
     ledger.markets = markets;
     if (!chores_run(pg, outbox, &ledger, now_us(), e) || !markets_reload(markets, pg, e))
         return false;
+    ledger.positions = position_cache_new();
     TAKE(markets);
     *ret_state = &ledger;
     return true;
@@ -99,6 +117,20 @@ static void stop(void *state)
 {
     struct trade_ledger *ledger = state;
     markets_cache_free(TAKE(ledger->markets));
+    position_cache_free(TAKE(ledger->positions));
+}
+
+/* Interest is looked for once a minute; while there is more to do, each second. */
+static bool interest(struct pg *pg, struct outbox *outbox, struct trade_ledger *ledger, struct error *e)
+{
+    bool more = false;
+    int64_t now = now_us();
+    if (now < ledger->interest_next_us)
+        return true;
+    if (!interest_run(pg, outbox, ledger, now, &more, e))
+        return false;
+    ledger->interest_next_us = more ? 0 : now + INTEREST_EVERY_US;
+    return true;
 }
 
 /* What is to be done without anyone asking, once a second. */
@@ -114,7 +146,8 @@ static bool background(struct service_runtime *runtime, struct error *e)
         if (waited_ms < CHORES_EVERY_MS)
             continue;
         waited_ms = 0;
-        if (chores_run(pg, outbox, service_state(), now_us(), &failure))
+        if (chores_run(pg, outbox, service_state(), now_us(), &failure) &&
+            self_check_step(pg, service_state(), &failure) && interest(pg, outbox, service_state(), &failure))
             continue;
         if (failure.kind == ERROR_FATAL) {
             *e = failure;
@@ -123,6 +156,11 @@ static bool background(struct service_runtime *runtime, struct error *e)
         log_error("chores", &failure);
     }
     return true;
+}
+
+static bool healthy(void *state, char *ret_reason, size_t size)
+{
+    return self_check_healthy(state, ret_reason, size);
 }
 
 int main(int argc, char **argv)
@@ -139,6 +177,7 @@ int main(int argc, char **argv)
         .start = start,
         .stop = stop,
         .background = background,
+        .healthy = healthy,
     };
     return service_main(&service, argc, argv);
 }

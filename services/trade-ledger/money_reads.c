@@ -227,3 +227,36 @@ bool get_entries(
     reply_page(reply, "entries", list, &search.page, last_id);
     return true;
 }
+
+/* ---- Interest ---- */
+
+bool get_interest(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    (void)outbox;
+    static const char *const day_counts[] = { "", "ACT/365", "ACT/360", "30/360", "ACT/ACT" };
+    MARKETS_REF(markets);
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    pg_arg_int64(pg, (int64_t)request->claims.user_id);
+    if (!pg_query(pg, &sql_interest_list, &rows, e))
+        return false;
+    json_t *list = json_array();
+    for (size_t i = 0; i < pg_rows(rows); i++) {
+        const struct asset *asset = asset_by_id(markets.set, (int32_t)pg_get_int64(rows, i, 0));
+        int64_t until = pg_get_int64(rows, i, 5);
+        char rate[DECIMAL_TEXT_MAX];
+        if (!asset)
+            continue;
+        json_t *json = json_object();
+        set(json, "asset", json_string(asset->code));
+        set(json, "account_id", view_id((uint64_t)pg_get_int64(rows, i, 1)));
+        set(json, "annual_rate_percent", json_string(decimal_format(pg_get_int64(rows, i, 2), 7, 0, rate)));
+        set(json, "day_count", json_string(day_counts[pg_get_int64(rows, i, 3)]));
+        set(json, "accrued", view_amount(asset, pg_get_int64(rows, i, 4)));
+        set(json, "accrued_until", until >= 0 ? view_day((int32_t)until) : json_null());
+        json_array_append_new(list, json);
+    }
+    reply->json = json_object();
+    set(reply->json, "interest", list);
+    return true;
+}

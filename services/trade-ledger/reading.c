@@ -2,6 +2,7 @@
 
 #include "../chassis/base64url.h"
 #include "../chassis/service.h"
+#include "requests.h"
 #include "views.h"
 
 #include <event_bus/event.h>
@@ -186,5 +187,5 @@ bool account_from_path(
 bool account_may_read(const struct http_request *request, uint64_t owner_id, struct error *e)
 {
     bool is_service = request->claims.user_id == 0;
-    return is_service || request->claims.user_id == owner_id || account_missing(e);
+    return is_service || claims_operator(&request->claims) || request->claims.user_id == owner_id || account_missing(e);
 }

@@ -56,6 +56,6 @@ struct account_name {
 };
 MUST_CHECK bool account_from_path(
     const struct http_request *request, const struct markets *markets, struct account_name *ret, struct error *e);
-/* A user reads his own accounts, a service all. Errors: NOT_FOUND, as for one that does not exist. */
+/* A user reads his own accounts, a service and an operator all. Errors: NOT_FOUND, as for one that does not exist. */
 MUST_CHECK bool account_may_read(const struct http_request *request, uint64_t owner_id, struct error *e);
 bool account_missing(struct error *e); /* always false */

@@ -21,7 +21,7 @@ static const char *const self_trade_names[] = { "", "cancel_newest", "cancel_old
 static const char *const amend_names[] = { "", "amend_requested", "amended", "amend_rejected" };
 static const char *const market_status_names[] = { "", "open", "halted", "cancel_only", "auction" };
 static const char *const journal_names[] = { "", "topup", "hold", "trade", "release", "transfer", "transfer_hold",
-    "transfer_post", "transfer_void", "manual", "reversal" };
+    "transfer_post", "transfer_void", "manual", "reversal", "interest" };
 static const char *const account_names[] = { "", "user", "funding", "fees", "suspense", "house" };
 static const char *const account_status_names[] = { "", "open", "frozen", "closed" };
 static const char *const pending_names[] = { "", "pending", "posted", "voided", "expired" };
@@ -94,6 +94,13 @@ json_t *view_time(int64_t time_us)
     char text[EVENT_TIME_MAX];
     event_time_format(time_us, text);
     return json_string(text);
+}
+
+json_t *view_day(int32_t day)
+{
+    char text[EVENT_TIME_MAX];
+    event_time_format(day * INT64_C(86400000000), text);
+    return json_stringn(text, 10);
 }
 
 json_t *view_id(uint64_t id)

@@ -23,6 +23,7 @@ json_t *view_pending(const struct pending_transfer *pending, const struct asset 
 json_t *view_journal(
     const struct markets *markets, const struct ledger *ledger, const struct journal *journal, int64_t now_us);
 json_t *view_time(int64_t time_us);
+json_t *view_day(int32_t day); /* since 1970-01-01: "2026-01-31" */
 json_t *view_id(uint64_t id);
 json_t *view_price(const struct market *market, int64_t price_ticks);
 json_t *view_quantity(const struct market *market, int64_t quantity_lots);

@@ -35,6 +35,16 @@ int cmd_whoami(struct cli *cli, int argc, char **argv);
 int cmd_topup(struct cli *cli, int argc, char **argv);
 int cmd_portfolio(struct cli *cli, int argc, char **argv);
 int cmd_balance(struct cli *cli, int argc, char **argv);
+int cmd_statement(struct cli *cli, int argc, char **argv);
+int cmd_interest(struct cli *cli, int argc, char **argv);
+int cmd_schedule_add(struct cli *cli, int argc, char **argv);
+int cmd_schedule_list(struct cli *cli, int argc, char **argv);
+int cmd_schedule_show(struct cli *cli, int argc, char **argv);
+int cmd_schedule_pause(struct cli *cli, int argc, char **argv);
+int cmd_schedule_resume(struct cli *cli, int argc, char **argv);
+int cmd_schedule_cancel(struct cli *cli, int argc, char **argv);
+int cmd_positions(struct cli *cli, int argc, char **argv);
+int cmd_reconcile(struct cli *cli, int argc, char **argv);
 int cmd_entries(struct cli *cli, int argc, char **argv);
 int cmd_order_place(struct cli *cli, int argc, char **argv);
 int cmd_order_batch(struct cli *cli, int argc, char **argv);
@@ -96,6 +106,10 @@ struct api_call {
     json_t *body;                /* taken; NULL: none */
     const char *idempotency_key; /* NULL: none */
     bool with_token;
+    const char *file_type; /* not NULL: the body is a file of that content type, borrowed: */
+    const char *file;
+    size_t file_len;
+    char **ret_text; /* not NULL: the answer is no JSON, and goes here (xfree) */
 };
 /* On success *ret_json is the caller's (json_decref; may be NULL for an empty body). Prints the problem on failure and
  * gives the exit code. A 401 with a session: refreshes the tokens once and tries again. */

@@ -60,6 +60,10 @@ static bool exchange(
     if (body) {
         headers = header(headers, "content-type", "application/json");
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+    } else if (call->file_type) {
+        headers = header(headers, "content-type", call->file_type);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->file);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)call->file_len);
     }
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
     curl_easy_setopt(easy, CURLOPT_URL, url);
@@ -153,6 +157,8 @@ int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
         json = NULL;
     }
     *ret_json = json;
+    if (result == CLI_OK && call->ret_text)
+        *call->ret_text = xstrndup(reply.data ? reply.data : "", reply.len);
     xfree(reply.data);
     json_decref(session);
     json_decref(call->body);

@@ -268,7 +268,7 @@ Test(pages, a_search_that_finds_little_goes_on_in_bounded_steps)
 {
     struct world *world = world_new();
     write_history(world);
-    ask(world, "INSERT INTO journals VALUES (900, 1, 'rare', '2025-01-01')");
+    ask(world, "INSERT INTO journals (id, kind, reference, posted_at) VALUES (900, 1, 'rare', '2025-01-01')");
     ask(world, "INSERT INTO entries SELECT 900, 900, id, 1, 500, 0, 500, 0 FROM accounts WHERE owner_id = 9");
     char query[128] = "asset=USD&min_amount=0.000005";
     size_t found = 0, pages = 0;
