@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 enum {
-    CALL_TIMEOUT_MS = 10 * 1000, /* one call; what it began is taken up again by the next */
-    OPEN_TIMEOUT_US = 60 * 1000 * 1000,
+    CALL_TIMEOUT_MS = 10 * 1000,         /* one call; what it began is taken up again by the next */
+    OPEN_TIMEOUT_US = 240 * 1000 * 1000, /* less than max.poll.interval.ms: the group waits for it */
     QUEUE_FULL_POLL_MS = 20,
     BACKOFF_MIN_MS = 50,
     BACKOFF_MAX_MS = 2000,

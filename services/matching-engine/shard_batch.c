@@ -7,11 +7,13 @@
 #include <assert.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     BATCH_OUTPUTS_MAX = 20000, /* a batch ends early beyond: the transaction stays small */
     COMMITTED_TIMEOUT_MS = 5000,
-    COMMITTED_TRIES = 12,
+    COMMITTED_PATIENCE_US = 240 * 1000 * 1000,
+    COMMITTED_BACKOFF_US = 100 * 1000,
     NOTHING_COMMITTED = 0,
     SAMPLE = 16,
 };
@@ -45,7 +47,9 @@ static struct snapshot_identity identity_of(const struct shard *shard)
 
 static bool read_committed_offset(struct shard *shard, struct error *e)
 {
-    for (int tries = 1;; tries++) {
+    int64_t give_up_us = monotonic_us() + COMMITTED_PATIENCE_US;
+
+    for (;;) {
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
         rd_kafka_topic_partition_list_add(list, shard->topic, shard->partition);
         rd_kafka_resp_err_t code = rd_kafka_committed(shard->options.consumer, list, COMMITTED_TIMEOUT_MS);
@@ -57,8 +61,10 @@ static bool read_committed_offset(struct shard *shard, struct error *e)
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
         kafka_error(code, "committed offset", e);
-        if (e->kind != ERROR_TRANSIENT || tries == COMMITTED_TRIES || atomic_load(&shard->leave))
+        if (e->kind != ERROR_TRANSIENT || monotonic_us() > give_up_us || atomic_load(&shard->leave))
             return false;
+        log_error("asking again", e);
+        usleep(COMMITTED_BACKOFF_US);
     }
 }
 

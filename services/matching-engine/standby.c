@@ -20,69 +20,41 @@ enum {
 
 struct standby {
     rd_kafka_t *rk;
+    rd_kafka_t *asker; /* reads uncommitted: stable offsets cannot be had while the owner's next transaction is open */
     char topic[KAFKA_TOPIC_MAX], group[KAFKA_TOPIC_MAX];
-    rd_kafka_queue_t *answers;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool started, stop;
+    _Atomic int32_t partitions; /* 0: not known yet */
     _Atomic int64_t committed[PARTITIONS_MAX];
 };
 
-/* ---- What is committed. Not the stable offsets: while the owner's next transaction is open, those before it do. ----
- */
+/* ---- What is committed ---- */
 
 static void note_offsets(struct standby *standby, const rd_kafka_topic_partition_list_t *offsets)
 {
-    for (int32_t i = 0; i < PARTITIONS_MAX; i++)
-        if (atomic_load(&standby->committed[i]) == NOT_KNOWN)
-            atomic_store(&standby->committed[i], 0);
-    for (int i = 0; offsets && i < offsets->cnt; i++) {
+    for (int i = 0; i < offsets->cnt; i++) {
         const rd_kafka_topic_partition_t *one = &offsets->elems[i];
 
-        if (strcmp(one->topic, standby->topic) == 0 && one->partition >= 0 && one->partition < PARTITIONS_MAX &&
-            one->err == RD_KAFKA_RESP_ERR_NO_ERROR && one->offset >= 0)
-            atomic_store(&standby->committed[one->partition], one->offset);
+        if (one->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            atomic_store(&standby->committed[one->partition], one->offset >= 0 ? one->offset : 0);
     }
 }
 
-static bool take_answer(struct standby *standby, rd_kafka_event_t *event, struct error *e)
+/* Not by librdkafka's ListConsumerGroupOffsets: 2.0 aborts the process when that times out without a coordinator. */
+static bool ask(struct standby *standby, struct error *e)
 {
-    const rd_kafka_ListConsumerGroupOffsets_result_t *result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
-    size_t count = 0;
-    const rd_kafka_group_result_t **groups =
-        result ? rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count) : NULL;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS_MAX);
+    rd_kafka_resp_err_t code;
 
-    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR || count != 1)
-        return kafka_error(rd_kafka_event_error(event), "committed offsets", e);
-
-    const rd_kafka_error_t *refused = rd_kafka_group_result_error(groups[0]);
-
-    if (refused)
-        return kafka_error(rd_kafka_error_code(refused), "committed offsets", e);
-    note_offsets(standby, rd_kafka_group_result_partitions(groups[0]));
-    return true;
-}
-
-static void ask(struct standby *standby)
-{
-    char why[128];
-    struct error e = { 0 };
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(standby->rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    rd_kafka_ListConsumerGroupOffsets_t *request = rd_kafka_ListConsumerGroupOffsets_new(standby->group, NULL);
-
-    rd_kafka_AdminOptions_set_request_timeout(options, ASK_TIMEOUT_MS, why, sizeof why);
-    rd_kafka_ListConsumerGroupOffsets(standby->rk, &request, 1, options, standby->answers);
-
-    rd_kafka_event_t *event = rd_kafka_queue_poll(standby->answers, ASK_TIMEOUT_MS * 2);
-
-    if (event && !take_answer(standby, event, &e))
-        log_error("standby", &e);
-    if (event)
-        rd_kafka_event_destroy(event);
-    rd_kafka_ListConsumerGroupOffsets_destroy(request);
-    rd_kafka_AdminOptions_destroy(options);
+    for (int32_t i = 0; i < atomic_load(&standby->partitions); i++)
+        rd_kafka_topic_partition_list_add(list, standby->topic, i);
+    code = list->cnt == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_committed(standby->asker, list, ASK_TIMEOUT_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        note_offsets(standby, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_error(code, "committed offsets", e);
 }
 
 static bool wait_a_little(struct standby *standby)
@@ -106,10 +78,16 @@ static bool wait_a_little(struct standby *standby)
 static void *standby_main(void *context)
 {
     struct standby *standby = context;
+    struct error e = { 0 };
+    bool told = false;
 
-    do
-        ask(standby);
-    while (wait_a_little(standby));
+    do {
+        bool fine = ask(standby, &e);
+
+        if (!fine && !told)
+            log_error("standby: asking again until it is answered", &e);
+        told = !fine;
+    } while (wait_a_little(standby));
     return NULL;
 }
 
@@ -138,6 +116,7 @@ bool standby_partitions(struct standby *standby, int32_t *ret_count, struct erro
         return kafka_error(code, standby->topic, e);
     if (count < 1 || count > PARTITIONS_MAX)
         return error_set(e, ERROR_INVALID, "%.120s has %d partitions", standby->topic, count);
+    atomic_store(&standby->partitions, count);
     *ret_count = count;
     return true;
 }
@@ -180,13 +159,14 @@ void standby_leave(struct standby *standby, int32_t partition)
 
 /* ---- Life ---- */
 
-static bool make_handle(struct standby *standby, const struct kafka_options *kafka, struct error *e)
+static bool make_handle(
+    const struct kafka_options *kafka, const char *group, const char *isolation, rd_kafka_t **ret_rk, struct error *e)
 {
     const struct {
         const char *name, *value;
     } settings[] = {
-        { "group.id", standby->group }, /* librdkafka wants one; nothing joins it from here */
-        { "isolation.level", "read_committed" },
+        { "group.id", group }, /* librdkafka wants one; nothing joins it from here */
+        { "isolation.level", isolation },
         { "enable.auto.commit", "false" },
         { "enable.auto.offset.store", "false" },
         { "auto.offset.reset", "error" },
@@ -204,8 +184,8 @@ static bool make_handle(struct standby *standby, const struct kafka_options *kaf
             rd_kafka_conf_destroy(conf);
             return false;
         }
-    standby->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-    if (standby->rk)
+    *ret_rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    if (*ret_rk)
         return true;
     rd_kafka_conf_destroy(conf);
     return error_set(e, ERROR_INVALID, "Kafka consumer: %s", why);
@@ -225,14 +205,22 @@ bool standby_open(const struct kafka_options *kafka, const char *topic, const ch
     for (size_t i = 0; i < PARTITIONS_MAX; i++)
         standby->committed[i] = NOT_KNOWN;
     if (!kafka_topic_name(kafka, topic, standby->topic, e) || !kafka_topic_name(kafka, group, standby->group, e) ||
-        !make_handle(standby, kafka, e))
+        !make_handle(kafka, standby->group, "read_committed", &standby->rk, e) ||
+        !make_handle(kafka, standby->group, "read_uncommitted", &standby->asker, e))
         return false;
-    standby->answers = rd_kafka_queue_new(standby->rk);
     standby->started = pthread_create(&standby->thread, NULL, standby_main, standby) == 0;
     if (!standby->started)
         return error_set(e, ERROR_TRANSIENT, "no thread: %s", strerror(errno));
     *ret_standby = TAKE(standby);
     return true;
+}
+
+static void close_handle(rd_kafka_t *rk)
+{
+    if (!rk)
+        return;
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
 }
 
 void standby_free(struct standby *standby)
@@ -245,12 +233,8 @@ void standby_free(struct standby *standby)
     pthread_mutex_unlock(&standby->lock);
     if (standby->started)
         pthread_join(standby->thread, NULL);
-    if (standby->answers)
-        rd_kafka_queue_destroy(standby->answers);
-    if (standby->rk) {
-        rd_kafka_consumer_close(standby->rk);
-        rd_kafka_destroy(standby->rk);
-    }
+    close_handle(standby->asker);
+    close_handle(standby->rk);
     pthread_cond_destroy(&standby->changed);
     pthread_mutex_destroy(&standby->lock);
     xfree(standby);
