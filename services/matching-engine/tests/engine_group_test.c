@@ -25,9 +25,11 @@ static void feed_step(struct bench *bench)
 
 static void init_two(struct engine_process *a, struct engine_process *b, bool standby)
 {
+    const char *session_ms = getenv("MATCHING_ENGINE_SESSION_TIMEOUT_MS"); /* bench/process/takeover */
+
     engine_init(a);
     engine_init(b);
-    a->session_ms = b->session_ms = SESSION_MS;
+    a->session_ms = b->session_ms = session_ms ? (unsigned)atoi(session_ms) : SESSION_MS;
     a->standby = b->standby = standby;
 }
 
