@@ -13,6 +13,7 @@ static const struct {
 } kinds[] = {
     { "EB001", ERROR_CONFLICT },  /* consumer_positions_advance(): another consumer has the partition */
     { "EB002", ERROR_FATAL },     /* append_only(): our code tried to change history */
+    { "EB004", ERROR_REFUSED },   /* a function for operators was asked for what makes no sense */
     { "08", ERROR_TRANSIENT },    /* connection */
     { "40", ERROR_TRANSIENT },    /* serialization failure, deadlock */
     { "53", ERROR_TRANSIENT },    /* disk full, out of memory, too many connections */

@@ -99,6 +99,26 @@ static const struct {
     { "order fills", cmd_order_fills, "ORDER_ID", "the executions of one order", "penstock order fills 17" },
     { "order list", cmd_order_list, "[--status S] [--symbol S] [--from TIME] [--to TIME] [--limit N] [--before ID]",
         "orders, newest first", "penstock order list --status open" },
+    { "asset add", cmd_asset_add, "CODE DECIMALS currency|crypto", "a new asset; it never changes",
+        "penstock asset add DOGE 8 crypto" },
+    { "market add", cmd_market_add,
+        "BASE QUOTE --tick T --lot L [--max-price P] [--max-quantity Q] [--maker-fee PPM] [--taker-fee PPM] [--band "
+        "PPM]\n"
+        "                [--market-band PPM] [--status S]",
+        "a new market, open within a second. This and the next: needs TRADE_LEDGER_OWNER_POSTGRES_URL",
+        "penstock market add DOGE USD --tick 0.0001 --lot 0.01" },
+    { "market set", cmd_market_set,
+        "SYMBOL [limits as of market add] [--min-price P] [--min-quantity Q] [--min-notional N] [--max-notional N]",
+        "change limits, fees and bands; the price band needs a reference",
+        "penstock market set BTC-USD --band 100000" },
+    { "market status", cmd_market_status, "SYMBOL open|halted|cancel_only|auction",
+        "halt, resume, call an auction; open after auction uncrosses at one price",
+        "penstock market status BTC-USD halted" },
+    { "market reference", cmd_market_reference, "SYMBOL PRICE", "what the price band is measured from",
+        "penstock market reference BTC-USD 65000" },
+    { "market kill", cmd_market_kill, "USER_ID [--symbol S] [--off]",
+        "kill switch: cancel all orders of a user and refuse new ones; --off lets him trade again",
+        "penstock market kill 17" },
     { "markets", cmd_markets, "", "what can be traded", "penstock markets" },
     { "book", cmd_book, "SYMBOL [--depth N]", "the order book", "penstock book BTC-USD --depth 5" },
     { "trades", cmd_trades, "SYMBOL [--limit N]", "last trades of a market", "penstock trades BTC-USD" },
@@ -144,6 +164,7 @@ static void help(FILE *out)
           "(file),\n"
           "             verify: TRADE_LEDGER_POSTGRES_URL[_FILE], MATCHING_ENGINE_URL; dlq: also "
           "IDENTITY_POSTGRES_URL[_FILE]\n"
+          "             market, asset: TRADE_LEDGER_OWNER_POSTGRES_URL[_FILE], of the role that owns the database\n"
           "Exit codes: 0 done, 1 refused or different, 2 usage, 3 not reachable, 4 not logged in\n"
           "Example:    penstock signup --email ada@example.com --password-file secret.txt && penstock topup USD 10000 "
           "&&\n"

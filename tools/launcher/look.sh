@@ -109,6 +109,7 @@ command_client() {
     [ -z "$own_kafka" ] || kafka_brokers=127.0.0.1:$KAFKA_PORT
     export_addresses
     [ ! -r "$secrets/trade-ledger.url" ] || export TRADE_LEDGER_POSTGRES_URL_FILE=$secrets/trade-ledger.url
+    [ ! -r "$secrets/owner-trade-ledger.url" ] || export TRADE_LEDGER_OWNER_POSTGRES_URL_FILE=$secrets/owner-trade-ledger.url
     [ ! -r "$secrets/identity.url" ] || export IDENTITY_POSTGRES_URL_FILE=$secrets/identity.url
     exec "$client" "$@"
 }

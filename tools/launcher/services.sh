@@ -39,6 +39,7 @@ write_database_urls() {
         write_secret "relay-$service.url" \
             "$(derive_url "$role" "${DATABASE_PREFIX}relay" "$(cat "$(secret relay)")")" >/dev/null
     done
+    write_secret owner-trade-ledger.url "$(owner_url "$(database_of trade-ledger)")" >/dev/null
 }
 
 # service_environment SERVICE -- fills `environment` with NAME=value words of its own.

@@ -56,6 +56,15 @@ locate_servers() {
     [ -z "$own_postgres" ] || admin_url=$(postgres_admin_url)
 }
 
+# owner_url DATABASE -- admin_url for another database, with the same role: the one that made it.
+owner_url() {
+    if [[ $admin_url =~ ^(postgres(ql)?://[^/?]*)(/[^?]*)?(\?.*)?$ ]]; then
+        printf '%s/%s%s' "${BASH_REMATCH[1]}" "$1" "${BASH_REMATCH[4]}"
+    else
+        printf "%s dbname='%s'" "$admin_url" "$1"
+    fi
+}
+
 # derive_url DATABASE ROLE PASSWORD -- admin_url for another database and role.
 derive_url() {
     if [[ $admin_url =~ ^(postgres(ql)?://)([^/?@]*@)?([^/?]*)(/[^?]*)?(\?.*)?$ ]]; then
