@@ -47,6 +47,8 @@ static const struct {
     { "account-not-found", 404, "No such account" },
     { "account-not-empty", 409, "The account is not empty" },
     { "unknown-recipient", 0, "There is no such recipient" },
+    { "four-eyes", 403, "Another operator has to decide" },
+    { "approval-needed", 403, "Another operator has to approve" },
     { "role-needed", 403, "This is the house's to do" },
     { "funding-disabled", 403, "Funding is disabled" },
     { "no-reference-price", 422, "The market has no reference price" },

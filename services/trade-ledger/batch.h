@@ -38,6 +38,19 @@ struct old_journal {
     size_t leg_count;
 };
 
+/* Of an operator, for another one to decide. */
+struct adjustment {
+    int64_t id;
+    uint64_t proposed_by, decided_by;
+    enum adjustment_status status;
+    const char *note; /* NULL: none */
+    int64_t effective_at_us;
+    struct leg legs[LEDGER_LEGS_MAX];
+    size_t leg_count;
+    const char *reason; /* of the decision; NULL: none */
+    int64_t journal_id; /* 0: not booked */
+};
+
 struct dead_man {
     uint64_t user_id;
     int64_t timeout_s; /* 0: disarm */
@@ -71,7 +84,8 @@ struct batch {
     struct table *open_markets;  /* uint64_t user → struct open_market, the first of a list */
     struct table *pending;       /* int64_t id → struct pending_transfer */
     struct table *old_journals;  /* int64_t id → struct old_journal */
-    const int64_t *order_ids, *topup_ids, *amend_ids;
+    struct table *adjustments;   /* int64_t id → struct adjustment */
+    const int64_t *order_ids, *topup_ids, *amend_ids, *adjustment_ids;
 
     /* What is to be stored besides the ledger. */
     struct order **new_orders, **cancels, **amended;
@@ -80,6 +94,8 @@ struct batch {
     struct dead_man *dead_men;
     struct account_change *account_changes;
     struct pending_transfer **new_pending, **pending_steps;
+    struct adjustment **new_adjustments, **decisions;
+    size_t new_adjustment_count, decision_count;
     size_t dead_man_count, account_change_count, new_pending_count, pending_step_count;
     size_t new_order_count, cancel_count, amend_count, new_topup_count, new_seen_count;
 };
@@ -106,6 +122,8 @@ struct wants {
     size_t account_id_count;
     int64_t *pending_ids; /* two-phase transfers, locked with their accounts */
     size_t pending_count;
+    int64_t *adjustment_ids; /* locked with their accounts */
+    size_t adjustment_count;
     int64_t *reversed_ids; /* journals, their accounts locked */
     size_t reversed_count;
     const char **seen_sources, **seen_keys;
@@ -125,7 +143,8 @@ struct wants {
     bool find_traders, count_orders; /* someone has terms of his own; everybody's number of orders is limited */
     int64_t *cancelling;             /* who wants all orders cancelled, wherever they are */
     size_t cancelling_count;
-    size_t journals, entries, orders, topups, amends; /* ids; with amends, what named orders hold is locked too */
+    size_t journals, entries, orders, topups, amends,
+        adjustments; /* ids; with amends, what named orders hold is locked too */
 };
 
 /* Each market of a user once. */
@@ -151,8 +170,13 @@ void transfer_decide(struct batch *batch, struct outbox *outbox, struct command 
 void journal_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void many_journals_decide(struct batch *batch, struct outbox *outbox, struct command *command); /* or transfers */
 void transfer_step_decide(struct batch *batch, struct outbox *outbox, struct command *command);
+void propose_decide(struct batch *batch, struct command *command);
+void adjustment_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void reverse_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void account_change_decide(struct batch *batch, struct command *command);
+
+/* The accounts of an operator's journal. false: command->error says which leg is wrong. */
+MUST_CHECK bool journal_legs(const struct batch *batch, struct command *command, struct leg legs[LEDGER_LEGS_MAX]);
 
 /* The entries of the batch's journals from number `first` on. */
 void publish_journals(const struct batch *batch, struct outbox *outbox, const struct command *command, size_t first);

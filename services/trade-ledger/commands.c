@@ -203,8 +203,13 @@ static bool prepare_kind(
         return prepare_topup(command, markets, settings, e);
     case COMMAND_TRANSFER:
     case COMMAND_JOURNAL:
+        if (settings->manual_journals == MANUAL_JOURNALS_CHECKED && command->journal.kind == 0) /* not of a schedule */
+            return error_field(e, ERROR_DENIED, "approval-needed", "", "another operator has to approve: propose it");
+        return money_prepare(command, markets, e);
     case COMMAND_ACCOUNT_CHANGE:
     case COMMAND_REVERSE:
+    case COMMAND_PROPOSE:
+    case COMMAND_DECIDE_ADJUSTMENT:
         return money_prepare(command, markets, e);
     case COMMAND_PLACE_MANY:
     case COMMAND_TRANSFER_MANY:
@@ -294,6 +299,7 @@ static struct wants *wants_new(struct arena *arena, struct command *const *comma
         .account_ids = arena_alloc(arena, accounts * sizeof(int64_t)),
         .pending_ids = arena_alloc(arena, n * sizeof(int64_t)),
         .reversed_ids = arena_alloc(arena, n * sizeof(int64_t)),
+        .adjustment_ids = arena_alloc(arena, n * sizeof(int64_t)),
         .seen_sources = arena_alloc(arena, n * sizeof(char *)),
         .seen_keys = arena_alloc(arena, n * sizeof(char *)),
         .client_users = arena_alloc(arena, n * sizeof(int64_t)),
@@ -439,6 +445,12 @@ static void decide_kind(struct batch *batch, struct outbox *outbox, struct comma
     case COMMAND_REVERSE:
         reverse_decide(batch, outbox, command);
         break;
+    case COMMAND_PROPOSE:
+        propose_decide(batch, command);
+        break;
+    case COMMAND_DECIDE_ADJUSTMENT:
+        adjustment_decide(batch, outbox, command);
+        break;
     }
 }
 
@@ -486,6 +498,9 @@ static struct batch *batch_new(struct arena *arena, const struct markets *market
         .open_markets = table_new(arena),
         .pending = table_new(arena),
         .old_journals = table_new(arena),
+        .adjustments = table_new(arena),
+        .new_adjustments = arena_alloc(arena, (count + 1) * sizeof(struct adjustment *)),
+        .decisions = arena_alloc(arena, (count + 1) * sizeof(struct adjustment *)),
         .new_pending = arena_alloc(arena, (count + 1) * sizeof(struct pending_transfer *)),
         .pending_steps = arena_alloc(arena, (count + 1) * sizeof(struct pending_transfer *)),
         .dead_men = arena_alloc(arena, (count + 1) * sizeof(struct dead_man)),

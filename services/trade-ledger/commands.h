@@ -45,6 +45,8 @@ enum command_kind {
     COMMAND_ACCOUNT_CHANGE,
     COMMAND_TRANSFER_STEP, /* of a two-phase transfer */
     COMMAND_REVERSE,
+    COMMAND_PROPOSE, /* a journal that is booked when another operator approves */
+    COMMAND_DECIDE_ADJUSTMENT,
 };
 
 enum { DIGEST_LEN = 32, COMMANDS_MAX = 4096, DEAD_MAN_TIMEOUT_MAX_S = 86400 };
@@ -111,6 +113,12 @@ struct reverse_request {
     const char *note; /* "": none */
 };
 
+struct decision_request {
+    int64_t adjustment_id;
+    bool approve;
+    const char *reason; /* "": none */
+};
+
 struct leg_request {
     struct account_ref account;
     const char *currency, *amount; /* signed */
@@ -149,6 +157,7 @@ struct command {
         struct journal_request journal;
         struct step_request step;
         struct reverse_request reverse;
+        struct decision_request decision;
         struct account_change_request account_change;
     };
     const char *source, *key;                /* of the inbox; key NULL: not deduplicated */

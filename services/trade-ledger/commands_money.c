@@ -65,11 +65,19 @@ static bool prepare_account_change(const struct account_change_request *change, 
                "reason must be 1 to %d bytes without control characters", NOTE_MAX);
 }
 
+/* By its legs. */
+static bool is_journal(const struct command *command)
+{
+    return command->kind == COMMAND_JOURNAL || command->kind == COMMAND_PROPOSE;
+}
+
 bool money_prepare(struct command *command, const struct markets *markets, struct error *e)
 {
     if (command->kind == COMMAND_TRANSFER)
         return prepare_transfer(command, markets, e);
-    if (command->kind == COMMAND_JOURNAL)
+    if (command->kind == COMMAND_DECIDE_ADJUSTMENT)
+        return note_check(command->decision.reason, e);
+    if (is_journal(command))
         return prepare_journal(command, markets, e);
     if (command->kind == COMMAND_REVERSE)
         return note_check(command->reverse.note, e);
@@ -82,7 +90,7 @@ bool money_names_unknown(const struct markets *markets, const struct command *co
         return false;
     if (command->kind == COMMAND_TRANSFER)
         return !asset_by_code(markets, command->transfer.currency);
-    for (size_t i = 0; command->kind == COMMAND_JOURNAL && i < command->journal.leg_count; i++)
+    for (size_t i = 0; is_journal(command) && i < command->journal.leg_count; i++)
         if (!asset_by_code(markets, command->journal.legs[i].currency))
             return true;
     return false;
@@ -90,7 +98,7 @@ bool money_names_unknown(const struct markets *markets, const struct command *co
 
 size_t money_accounts_max(const struct command *command)
 {
-    return command->kind == COMMAND_JOURNAL ? command->journal.leg_count : 0;
+    return is_journal(command) ? command->journal.leg_count : 0;
 }
 
 static void want_by_key(struct wants *wants, const struct account_ref *name, const struct asset *asset)
@@ -110,7 +118,7 @@ void money_want_created(struct wants *wants, const struct command *command)
 {
     if (command->kind == COMMAND_TRANSFER)
         want_by_key(wants, &command->transfer.to, command->asset);
-    for (size_t i = 0; command->kind == COMMAND_JOURNAL && i < command->journal.leg_count; i++)
+    for (size_t i = 0; is_journal(command) && i < command->journal.leg_count; i++)
         want_by_key(wants, &command->journal.legs[i].account, command->journal.legs[i].asset);
 }
 
@@ -122,9 +130,10 @@ void money_want(struct wants *wants, const struct command *command)
         want_by_id(wants, &command->transfer.to);
         wants->journals++;
         wants->entries += 2;
-    } else if (command->kind == COMMAND_JOURNAL) {
+    } else if (is_journal(command)) {
         for (size_t i = 0; i < command->journal.leg_count; i++)
             want_by_id(wants, &command->journal.legs[i].account);
+        wants->adjustments += command->kind == COMMAND_PROPOSE;
         wants->journals++;
         wants->entries += command->journal.leg_count;
     } else if (command->kind == COMMAND_ACCOUNT_CHANGE) {
@@ -133,6 +142,10 @@ void money_want(struct wants *wants, const struct command *command)
         wants->pending_ids[wants->pending_count++] = command->step.transfer_id;
         wants->journals++;
         wants->entries += 2;
+    } else if (command->kind == COMMAND_DECIDE_ADJUSTMENT) {
+        wants->adjustment_ids[wants->adjustment_count++] = command->decision.adjustment_id;
+        wants->journals++;
+        wants->entries += LEDGER_LEGS_MAX;
     } else if (command->kind == COMMAND_REVERSE) {
         wants->reversed_ids[wants->reversed_count++] = command->reverse.journal_id;
         wants->journals++;

@@ -44,8 +44,12 @@ static bool find_sender(const struct batch *batch, const struct command *command
     *ret = account_of(batch, name, command->asset->id);
     if (name->id == 0)
         return true;
-    if (!*ret || ((*ret)->owner_id != command->user_id && !command->by_operator))
+    bool own = *ret && (*ret)->owner_id == command->user_id;
+    if (!*ret || (!own && !command->by_operator))
         return no_such_account(e, "from_account_id");
+    if (!own && batch->settings->manual_journals == MANUAL_JOURNALS_CHECKED)
+        return error_field(
+            e, ERROR_DENIED, "approval-needed", "from_account_id", "another operator has to approve: propose it");
     return (*ret)->asset_id == command->asset->id || error_field(e, ERROR_REFUSED, "asset-mismatch", "from_account_id",
                                                          "the account is not in %s", command->asset->code);
 }
@@ -124,15 +128,9 @@ static bool transfer(struct batch *batch, struct command *command)
     return true;
 }
 
-/* An operator's journal; tells nobody yet. */
-static bool journal(struct batch *batch, struct command *command)
+bool journal_legs(const struct batch *batch, struct command *command, struct leg legs[LEDGER_LEGS_MAX])
 {
     const struct journal_request *asked = &command->journal;
-    struct ledger *ledger = batch->ledger;
-    struct leg legs[LEDGER_LEGS_MAX];
-    if (asked->effective_at_us > batch->now_us)
-        return error_field(
-            &command->error, ERROR_REFUSED, "invalid-time", "effective_at", "effective_at is in the future");
     for (size_t i = 0; i < asked->leg_count; i++) {
         const struct leg_request *leg = &asked->legs[i];
         legs[i] = (struct leg){ account_of(batch, &leg->account, leg->asset->id), leg->amount_minor, 0 };
@@ -143,11 +141,22 @@ static bool journal(struct batch *batch, struct command *command)
         if (!ok)
             return error_in_part(&command->error, "legs", i);
     }
-    const char *reference = arena_printf(batch->arena, "journal:%" PRId64, ledger->journal_ids[ledger->journal_count]);
-    enum journal_kind kind = asked->kind ? (enum journal_kind)asked->kind : JOURNAL_MANUAL;
-    if (!ledger_post(ledger, kind, reference, legs, asked->leg_count, &command->error))
+    return asked->effective_at_us <= batch->now_us ||
+           error_field(&command->error, ERROR_REFUSED, "invalid-time", "effective_at", "effective_at is in the future");
+}
+
+/* An operator's journal; tells nobody yet. */
+static bool journal(struct batch *batch, struct command *command)
+{
+    struct ledger *ledger = batch->ledger;
+    struct leg legs[LEDGER_LEGS_MAX];
+    if (!journal_legs(batch, command, legs))
         return false;
-    note_journal(ledger, asked->note, asked->effective_at_us);
+    const char *reference = arena_printf(batch->arena, "journal:%" PRId64, ledger->journal_ids[ledger->journal_count]);
+    enum journal_kind kind = command->journal.kind ? (enum journal_kind)command->journal.kind : JOURNAL_MANUAL;
+    if (!ledger_post(ledger, kind, reference, legs, command->journal.leg_count, &command->error))
+        return false;
+    note_journal(ledger, command->journal.note, command->journal.effective_at_us);
     return true;
 }
 

@@ -9,6 +9,13 @@ const struct config_item settings_items[] = {
         .fallback = "off",
         .meaning = "off: a top-up is refused; sandbox: it is booked against the funding account",
         .choices = "off|sandbox" },
+    { .name = "MANUAL_JOURNALS",
+        .type = CONFIG_CHOICE,
+        .offset = offsetof(struct settings, manual_journals),
+        .fallback = "direct",
+        .meaning =
+            "direct: an operator books journals by himself; checked: only by adjustments that another one approves",
+        .choices = "direct|checked" },
     { .name = "OPEN_ORDERS_MAX",
         .type = CONFIG_INT,
         .offset = offsetof(struct settings, open_orders_max),

@@ -26,6 +26,8 @@ bool get_transfers(struct pg *pg, struct outbox *outbox, const struct http_reque
     struct error *e);
 bool get_transfer(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
+bool get_adjustments(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
+    struct error *e); /* for operators; of one, with :id */
 bool get_accounts(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
 bool get_admin_accounts(struct pg *pg, struct outbox *outbox, const struct http_request *request,

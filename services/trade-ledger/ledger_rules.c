@@ -72,7 +72,7 @@ struct journal *ledger_last(const struct ledger *ledger)
     return &ledger->journals[ledger->journal_count - 1];
 }
 
-static bool legs_balance(const struct leg *legs, size_t count)
+bool legs_sum_to_zero(const struct leg *legs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         __int128 sum = 0;
@@ -145,7 +145,7 @@ bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *refe
     size_t count, struct error *e)
 {
     assert(count <= LEDGER_LEGS_MAX && ledger->journal_count < ledger->journal_max);
-    if (!legs_balance(legs, count))
+    if (!legs_sum_to_zero(legs, count))
         return error_field(e, ERROR_REFUSED, "unbalanced", "legs", "the legs do not sum to zero");
 
     size_t first = ledger->entry_count;

@@ -75,6 +75,9 @@ struct account *ledger_account_by_id(const struct ledger *ledger, int64_t id); /
 /* What may go out of it now: what is available, and the overdraft. */
 int64_t account_spendable(const struct account *account);
 
+/* Whether they sum to zero for each asset. */
+bool legs_sum_to_zero(const struct leg *legs, size_t count);
+
 /* Applies all legs or none. Legs without a movement make no entry. Errors: REFUSED: insufficient-funds, account-frozen,
  * account-closed, unbalanced (also for an empty journal), overflow. */
 MUST_CHECK bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *reference,

@@ -126,6 +126,83 @@ bool get_accounts(
     return true;
 }
 
+static struct adjustment *adjustment_from(const struct pg_result *rows, size_t row, struct arena *arena)
+{
+    struct adjustment *adjustment = arena_alloc(arena, sizeof *adjustment);
+    store_adjustment_from_row(rows, row, arena, adjustment);
+    adjustment->decided_by = (uint64_t)pg_get_int64(rows, row, 8);
+    adjustment->reason = pg_is_null(rows, row, 9) ? NULL : arena_strdup(arena, pg_get_text(rows, row, 9));
+    adjustment->journal_id = pg_get_int64(rows, row, 10);
+    return adjustment;
+}
+
+/* Rows of one adjustment follow each other. */
+static json_t *adjustment_rows(
+    const struct pg_result *rows, const struct markets *markets, struct arena *arena, int64_t *ret_last_id)
+{
+    json_t *list = json_array();
+    *ret_last_id = 0;
+    for (size_t row = 0; row < pg_rows(rows);) {
+        struct adjustment *adjustment = adjustment_from(rows, row, arena);
+        struct account *accounts = arena_alloc(arena, LEDGER_LEGS_MAX * sizeof *accounts);
+        int64_t created_us = pg_get_int64(rows, row, 11), decided_us = pg_get_int64(rows, row, 12);
+        for (; row < pg_rows(rows) && pg_get_int64(rows, row, 0) == adjustment->id; row++) {
+            struct account *account = &accounts[adjustment->leg_count];
+            *account =
+                (struct account){ .id = pg_get_int64(rows, row, 5), .asset_id = (int32_t)pg_get_int64(rows, row, 7) };
+            adjustment->legs[adjustment->leg_count++] = (struct leg){ account, pg_get_int64(rows, row, 6), 0 };
+        }
+        json_t *json = view_adjustment(markets, adjustment);
+        json_object_set_new(json, "created_at", view_time(created_us));
+        if (decided_us)
+            json_object_set_new(json, "decided_at", view_time(decided_us));
+        json_array_append_new(list, json);
+        *ret_last_id = adjustment->id;
+    }
+    return list;
+}
+
+static bool no_such_adjustment(struct error *e)
+{
+    return error_field(e, ERROR_NOT_FOUND, "adjustment-not-found", "adjustment_id", "there is no such adjustment");
+}
+
+bool get_adjustments(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    CLEANUP(arena_free) struct arena *arena = arena_new();
+    MARKETS_REF(markets);
+    struct page page;
+    uint64_t id = 0;
+    int status;
+    int64_t last_id;
+    (void)outbox;
+    if (!claims_operator(&request->claims))
+        return error_field(e, ERROR_DENIED, "role-needed", "", "this needs the role of an operator");
+    if (request->params[0] && (!parse_id(request->params[0], "adjustment_id", &id, e) || id > INT64_MAX))
+        return no_such_adjustment(e);
+    if (!page_from_query(request, "adjustments", &page, e) ||
+        !name_from_query(request, "status", adjustment_status_parse, &status, e))
+        return false;
+    pg_arg_int64(pg, page.before);
+    pg_arg_int32(pg, status);
+    pg_arg_int64(pg, page.limit);
+    pg_arg_int64(pg, (int64_t)id);
+    if (!pg_query(pg, &sql_adjustments_list, &rows, e))
+        return false;
+    if (id != 0 && pg_rows(rows) == 0)
+        return no_such_adjustment(e);
+    json_t *list = adjustment_rows(rows, markets.set, arena, &last_id);
+    if (id == 0) {
+        reply_page(reply, "adjustments", list, &page, last_id);
+        return true;
+    }
+    reply->json = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    return true;
+}
+
 struct account_filter {
     int64_t owner_id, after, limit;
     int kind, status;

@@ -193,6 +193,28 @@ bool read_reverse(const struct http_request *r, struct arena *arena, struct comm
     return json_only_fields(r->json, fields, e) && json_opt_string(r->json, "reference", "", &command->reverse.note, e);
 }
 
+static bool read_decision(const struct http_request *r, struct command *command, bool approve, struct error *e)
+{
+    static const char *const fields[] = { "reason", NULL };
+    uint64_t id;
+    if (!parse_id(r->params[0], "adjustment_id", &id, e) || id > INT64_MAX)
+        return error_field(e, ERROR_NOT_FOUND, "adjustment-not-found", "adjustment_id", "there is no such adjustment");
+    command->decision = (struct decision_request){ .adjustment_id = (int64_t)id, .approve = approve };
+    return json_only_fields(r->json, fields, e) && json_opt_string(r->json, "reason", "", &command->decision.reason, e);
+}
+
+bool read_approve(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)
+{
+    (void)arena;
+    return read_decision(r, command, true, e);
+}
+
+bool read_reject(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)
+{
+    (void)arena;
+    return read_decision(r, command, false, e);
+}
+
 bool read_account_change(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)
 {
     static const char *const fields[] = { "status", "overdraft", "reason", NULL };

@@ -21,4 +21,6 @@ bool read_journals(const struct http_request *r, struct arena *arena, struct com
 bool read_post(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_void(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_reverse(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
+bool read_approve(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
+bool read_reject(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_account_change(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);

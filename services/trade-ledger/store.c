@@ -1,18 +1,10 @@
 #include "store.h"
 
 #include "sql.h"
+#include "store_parts.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* One column of a batch: the value of an expression in `i` for each i below count. */
-#define COLUMN(type, count, expression)                                                                                \
-    ({                                                                                                                 \
-        type *column_ = arena_alloc(arena, ((count) + 1) * sizeof(type));                                              \
-        for (size_t i = 0; i < (count); i++)                                                                           \
-            column_[i] = (expression);                                                                                 \
-        column_;                                                                                                       \
-    })
 
 /* Order and number as in the select lists of orders_*.sql. */
 void store_order_from_row(const struct pg_result *rows, size_t row, struct arena *arena, struct order *ret)
@@ -143,55 +135,9 @@ static void fill_open_markets(struct batch *batch, const struct pg_result *rows)
             market_by_id(batch->markets, (int32_t)pg_get_int64(rows, row, 1)));
 }
 
-void store_pending_from_row(const struct pg_result *rows, size_t row, struct arena *arena, struct pending_transfer *ret)
-{
-    *ret = (struct pending_transfer){
-        .id = pg_get_int64(rows, row, 0),
-        .from_account_id = pg_get_int64(rows, row, 1),
-        .to_account_id = pg_get_int64(rows, row, 2),
-        .asset_id = (int32_t)pg_get_int64(rows, row, 3),
-        .amount = pg_get_int64(rows, row, 4),
-        .posted = pg_get_int64(rows, row, 5),
-        .status = (enum pending_status)pg_get_int64(rows, row, 6),
-        .created_by = (uint64_t)pg_get_int64(rows, row, 7),
-        .note = pg_is_null(rows, row, 8) ? NULL : arena_strdup(arena, pg_get_text(rows, row, 8)),
-        .expires_at_us = pg_get_int64(rows, row, 9),
-        .created_at_us = pg_get_int64(rows, row, 10),
-    };
-}
-
-static void fill_pending(struct batch *batch, const struct pg_result *rows)
-{
-    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
-        struct pending_transfer *pending = arena_alloc(batch->arena, sizeof *pending);
-        store_pending_from_row(rows, row, batch->arena, pending);
-        *table_slot(batch->pending, &pending->id, sizeof pending->id) = pending;
-    }
-}
-
-/* Their accounts are loaded already. */
-static void fill_old_journals(struct batch *batch, const struct pg_result *rows)
-{
-    for (size_t row = 0; rows && row < pg_rows(rows); row++) {
-        int64_t id = pg_get_int64(rows, row, 0);
-        struct old_journal **slot = (struct old_journal **)table_slot(batch->old_journals, &id, sizeof id);
-        if (!*slot) {
-            *slot = arena_alloc(batch->arena, sizeof **slot);
-            **slot = (struct old_journal){
-                .id = id, .kind = (enum journal_kind)pg_get_int64(rows, row, 1), .reversed = pg_get_bool(rows, row, 2)
-            };
-        }
-        struct old_journal *journal = *slot;
-        assert(journal->leg_count < LEDGER_LEGS_MAX);
-        journal->legs[journal->leg_count++] =
-            (struct leg){ ledger_account_by_id(batch->ledger, pg_get_int64(rows, row, 3)), pg_get_int64(rows, row, 4),
-                pg_get_int64(rows, row, 5) };
-    }
-}
-
 struct loaded {
     struct pg_result *accounts, *seen, *client_orders, *named, *markets, *traders, *open_markets, *pending,
-        *old_journals, *ids;
+        *old_journals, *adjustments, *ids;
 };
 
 static void loaded_release(struct loaded *loaded)
@@ -205,6 +151,7 @@ static void loaded_release(struct loaded *loaded)
     pg_result_free(loaded->open_markets);
     pg_result_free(loaded->pending);
     pg_result_free(loaded->old_journals);
+    pg_result_free(loaded->adjustments);
     pg_result_free(loaded->ids);
 }
 
@@ -246,7 +193,7 @@ static bool send_traders(
 /* All accounts by one statement, so that they are locked in one order; the plainest that will do. */
 static bool send_accounts_lock(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
 {
-    bool by_id = wants->account_id_count + wants->pending_count + wants->reversed_count > 0;
+    bool by_id = wants->account_id_count + wants->pending_count + wants->reversed_count + wants->adjustment_count > 0;
     bool for_orders = wants->amends > 0;
     if (wants->account_count == 0 && !by_id && !for_orders)
         return true;
@@ -259,6 +206,7 @@ static bool send_accounts_lock(struct pg *pg, const struct wants *wants, struct 
     pg_arg_int64s(pg, wants->account_ids, wants->account_id_count);
     pg_arg_int64s(pg, wants->pending_ids, wants->pending_count);
     pg_arg_int64s(pg, wants->reversed_ids, wants->reversed_count);
+    pg_arg_int64s(pg, wants->adjustment_ids, wants->adjustment_count);
     return pg_send(pg, &sql_accounts_lock_named, &loaded->accounts, e);
 }
 
@@ -280,10 +228,15 @@ static bool send_locks(struct pg *pg, const struct wants *wants, struct loaded *
         if (!pg_send(pg, &sql_orders_lock, &loaded->named, e))
             return false;
     }
-    if (wants->pending_count == 0)
+    if (wants->pending_count > 0) {
+        pg_arg_int64s(pg, wants->pending_ids, wants->pending_count);
+        if (!pg_send(pg, &sql_pending_lock, &loaded->pending, e))
+            return false;
+    }
+    if (wants->adjustment_count == 0)
         return true;
-    pg_arg_int64s(pg, wants->pending_ids, wants->pending_count);
-    return pg_send(pg, &sql_pending_lock, &loaded->pending, e);
+    pg_arg_int64s(pg, wants->adjustment_ids, wants->adjustment_count);
+    return pg_send(pg, &sql_adjustments_lock, &loaded->adjustments, e);
 }
 
 static bool send_reads(struct pg *pg, const struct wants *wants, int64_t now_us, struct loaded *loaded, struct error *e)
@@ -321,7 +274,7 @@ static bool send_reads(struct pg *pg, const struct wants *wants, int64_t now_us,
 }
 
 struct id_counts {
-    size_t journals, entries, orders, topups, trades, amends;
+    size_t journals, entries, orders, topups, trades, amends, adjustments;
 };
 
 static bool send_ids(struct pg *pg, const struct id_counts *counts, struct pg_result **ret_ids, struct error *e)
@@ -332,6 +285,7 @@ static bool send_ids(struct pg *pg, const struct id_counts *counts, struct pg_re
     pg_arg_int64(pg, (int64_t)counts->topups);
     pg_arg_int64(pg, (int64_t)counts->trades);
     pg_arg_int64(pg, (int64_t)counts->amends);
+    pg_arg_int64(pg, (int64_t)counts->adjustments);
     return pg_send(pg, &sql_ids_take, ret_ids, e);
 }
 
@@ -352,6 +306,7 @@ static void take_ids(struct batch *batch, const struct wants *wants, const struc
     batch->order_ids = read_ids(batch->arena, rows, &first, wants->orders);
     batch->topup_ids = read_ids(batch->arena, rows, &first, wants->topups);
     batch->amend_ids = read_ids(batch->arena, rows, &first, wants->amends);
+    batch->adjustment_ids = read_ids(batch->arena, rows, &first, wants->adjustments);
     batch->now_us = batch->ledger->locked_at_us = *read_ids(batch->arena, rows, &first, 1);
 }
 
@@ -364,6 +319,7 @@ bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, s
         .orders = wants->orders,
         .topups = wants->topups,
         .amends = wants->amends,
+        .adjustments = wants->adjustments,
     };
     if (!send_locks(pg, wants, &loaded, e) || !send_reads(pg, wants, batch->now_us, &loaded, e) ||
         !send_ids(pg, &ids, &loaded.ids, e) || !pg_wait(pg, e))
@@ -375,8 +331,9 @@ bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, s
     fill_market_states(batch, loaded.markets);
     fill_traders(batch, loaded.traders);
     fill_open_markets(batch, loaded.open_markets);
-    fill_pending(batch, loaded.pending);
-    fill_old_journals(batch, loaded.old_journals);
+    store_fill_pending(batch, loaded.pending);
+    store_fill_old_journals(batch, loaded.old_journals);
+    store_fill_adjustments(batch, loaded.adjustments);
     take_ids(batch, wants, loaded.ids);
     return true;
 }
@@ -587,55 +544,6 @@ static bool save_dead_men(struct pg *pg, const struct batch *batch, struct error
     return pg_send(pg, &sql_dead_man_clear, NULL, e);
 }
 
-static bool save_account_changes(struct pg *pg, const struct batch *batch, struct error *e)
-{
-    struct arena *arena = batch->arena;
-    const struct account_change *changes = batch->account_changes;
-    size_t n = batch->account_change_count;
-    if (n == 0)
-        return true;
-    pg_arg_int64s(pg, COLUMN(int64_t, n, changes[i].account_id), n);
-    pg_arg_int64s(pg, COLUMN(int64_t, n, (int64_t)changes[i].changed_by), n);
-    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)changes[i].status), n);
-    pg_arg_int64s(pg, COLUMN(int64_t, n, changes[i].overdraft_minor), n);
-    pg_arg_texts(pg, COLUMN(const char *, n, changes[i].reason), n);
-    pg_arg_int64(pg, batch->now_us);
-    return pg_send(pg, &sql_account_changes_insert, NULL, e);
-}
-
-static bool save_new_pending(struct pg *pg, const struct batch *batch, struct error *e)
-{
-    struct arena *arena = batch->arena;
-    struct pending_transfer *const *pending = batch->new_pending;
-    size_t n = batch->new_pending_count;
-    if (n == 0)
-        return true;
-    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->id), n);
-    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->from_account_id), n);
-    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->to_account_id), n);
-    pg_arg_int32s(pg, COLUMN(int32_t, n, pending[i]->asset_id), n);
-    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->amount), n);
-    pg_arg_int64s(pg, COLUMN(int64_t, n, (int64_t)pending[i]->created_by), n);
-    pg_arg_texts(pg, COLUMN(const char *, n, pending[i]->note), n);
-    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->expires_at_us), n);
-    pg_arg_int64(pg, batch->now_us);
-    return pg_send(pg, &sql_pending_insert, NULL, e);
-}
-
-static bool save_pending_steps(struct pg *pg, const struct batch *batch, struct error *e)
-{
-    struct arena *arena = batch->arena;
-    struct pending_transfer *const *pending = batch->pending_steps;
-    size_t n = batch->pending_step_count;
-    if (n == 0)
-        return true;
-    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->id), n);
-    pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)pending[i]->status), n);
-    pg_arg_int64s(pg, COLUMN(int64_t, n, pending[i]->posted), n);
-    pg_arg_int64(pg, batch->now_us);
-    return pg_send(pg, &sql_pending_save, NULL, e);
-}
-
 static struct bytes text_bytes(const char *text)
 {
     return (struct bytes){ text, text ? strlen(text) : 0 };
@@ -661,8 +569,7 @@ bool store_save(struct pg *pg, const struct batch *batch, struct error *e)
 {
     return save_ledger(pg, batch->ledger, batch->now_us, e) && save_new_orders(pg, batch, e) &&
            save_amends(pg, batch, e) && save_cancels(pg, batch, e) && save_topups(pg, batch, e) &&
-           save_dead_men(pg, batch, e) && save_account_changes(pg, batch, e) && save_new_pending(pg, batch, e) &&
-           save_pending_steps(pg, batch, e) && save_seen(pg, batch, e);
+           save_dead_men(pg, batch, e) && store_save_money(pg, batch, e) && save_seen(pg, batch, e);
 }
 
 static void fill_progress(struct arena *arena, const struct pg_result *rows, struct table *progress)

@@ -29,5 +29,8 @@ MUST_CHECK bool store_save_postings(struct pg *pg, const struct booking *booking
 void store_pending_from_row(
     const struct pg_result *rows, size_t row, struct arena *arena, struct pending_transfer *ret);
 
+/* One row of adjustments without its leg, by the columns of adjustments_lock.sql and its like. */
+void store_adjustment_from_row(const struct pg_result *rows, size_t row, struct arena *arena, struct adjustment *ret);
+
 /* One row of orders, by the columns of sql/order_columns as all order queries list them. */
 void store_order_from_row(const struct pg_result *rows, size_t row, struct arena *arena, struct order *ret);

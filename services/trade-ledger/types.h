@@ -177,6 +177,9 @@ struct pending_transfer {
     bool changed; /* in this batch: to be stored */
 };
 
+/* As in the table. */
+enum adjustment_status { ADJUSTMENT_PROPOSED = 1, ADJUSTMENT_APPROVED, ADJUSTMENT_REJECTED };
+
 static inline bool order_is_open(const struct order *order)
 {
     return order->status == ORDER_ACCEPTED || order->status == ORDER_PARTIALLY_FILLED;

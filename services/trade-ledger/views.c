@@ -25,6 +25,7 @@ static const char *const journal_names[] = { "", "topup", "hold", "trade", "rele
 static const char *const account_names[] = { "", "user", "funding", "fees", "suspense", "house" };
 static const char *const account_status_names[] = { "", "open", "frozen", "closed" };
 static const char *const pending_names[] = { "", "pending", "posted", "voided", "expired" };
+static const char *const adjustment_names[] = { "", "proposed", "approved", "rejected" };
 static const char *const asset_class_names[] = { "", "currency", "crypto" };
 
 static const char *name_in(const char *const *names, size_t count, int value)
@@ -82,6 +83,11 @@ bool account_kind_parse(const char *name, int *ret_kind)
 bool pending_status_parse(const char *name, int *ret_status)
 {
     return name_parse(pending_names, ARRAY_LEN(pending_names), name, ret_status);
+}
+
+bool adjustment_status_parse(const char *name, int *ret_status)
+{
+    return name_parse(adjustment_names, ARRAY_LEN(adjustment_names), name, ret_status);
 }
 
 bool account_status_parse(const char *name, int *ret_status)
@@ -313,6 +319,35 @@ json_t *view_pending(const struct pending_transfer *pending, const struct asset 
     set(json, "created_at", view_time(pending->created_at_us));
     if (from)
         set(json, "balance", view_balance(asset, from->available, from->held));
+    return json;
+}
+
+json_t *view_adjustment(const struct markets *markets, const struct adjustment *adjustment)
+{
+    json_t *json = json_object(), *legs = json_array();
+    for (size_t i = 0; i < adjustment->leg_count; i++) {
+        const struct leg *leg = &adjustment->legs[i];
+        const struct asset *asset = asset_by_id(markets, leg->account->asset_id);
+        json_t *row = json_object();
+        set(row, "account_id", view_id((uint64_t)leg->account->id));
+        set(row, "currency", json_string(asset->code));
+        set(row, "amount", view_amount(asset, leg->available_delta));
+        json_array_append_new(legs, row);
+    }
+    set(json, "adjustment_id", view_id((uint64_t)adjustment->id));
+    set(json, "status", json_string(name_in(adjustment_names, ARRAY_LEN(adjustment_names), (int)adjustment->status)));
+    set(json, "proposed_by", view_id(adjustment->proposed_by));
+    set(json, "legs", legs);
+    if (adjustment->note)
+        set(json, "reference", json_string(adjustment->note));
+    if (adjustment->effective_at_us)
+        set(json, "effective_at", view_time(adjustment->effective_at_us));
+    if (adjustment->decided_by)
+        set(json, "decided_by", view_id(adjustment->decided_by));
+    if (adjustment->reason)
+        set(json, "reason", json_string(adjustment->reason));
+    if (adjustment->journal_id)
+        set(json, "journal_id", view_id((uint64_t)adjustment->journal_id));
     return json;
 }
 

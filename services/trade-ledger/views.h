@@ -20,6 +20,7 @@ json_t *view_transfer(const struct ledger *ledger, const struct journal *journal
 /* The parties by their owners (0: the house); from: the sender's account as it is now, NULL: not told. */
 json_t *view_pending(const struct pending_transfer *pending, const struct asset *asset, uint64_t from_owner,
     uint64_t to_owner, const struct account *from);
+json_t *view_adjustment(const struct markets *markets, const struct adjustment *adjustment);
 json_t *view_journal(
     const struct markets *markets, const struct ledger *ledger, const struct journal *journal, int64_t now_us);
 json_t *view_time(int64_t time_us);
@@ -37,5 +38,6 @@ bool order_status_parse(const char *name, int *ret_status);
 const char *journal_kind_name(int kind);
 const char *account_kind_name(int kind);
 bool account_kind_parse(const char *name, int *ret_kind);
+bool adjustment_status_parse(const char *name, int *ret_status);
 bool pending_status_parse(const char *name, int *ret_status);
 bool account_status_parse(const char *name, int *ret_status);

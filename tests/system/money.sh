@@ -37,10 +37,11 @@ account=$(curl -sS "$url/api/accounts" -H "authorization: Bearer $bob" | jq -r '
 api PATCH "/api/admin/accounts/$account" '{"status":"frozen","reason":"test"}'
 expect 'nor is freezing' 403 "$status"
 
-login() { curl -sS -X POST "$url/auth/$1" -H 'content-type: application/json' -d '{"email":"carl@test.invalid","password":"correct horse battery"}'; }
-login signup >/dev/null
+# login signup|login NAME
+login() { curl -sS -X POST "$url/auth/$1" -H 'content-type: application/json' -d "{\"email\":\"$2@test.invalid\",\"password\":\"correct horse battery\"}"; }
+login signup carl >/dev/null
 succeeds 'a role is given by the command line' penstock admin grant carl@test.invalid operator
-token=$(login login | jq -r .access_token)
+token=$(login login carl | jq -r .access_token)
 api POST /api/ledger/journals "$fee" "$(new_key)"
 expect 'an operator books a journal' 201 "$status"
 PENSTOCK_TOKEN=$token succeeds 'an operator freezes an account by the command line' penstock admin freeze "$account" test
@@ -77,8 +78,16 @@ expect 'a line that cannot be read is named' 'line 4: amount' "$(penstock ledger
 token=$operator
 api POST "/api/ledger/journals/$first/reverse" '{"reference":"paid by mistake"}' "$(new_key)"
 expect 'a transfer is reversed by a new journal' "201 $first" "$status $(jq -r .reverses <<<"$reply")"
+succeeds 'an operator proposes an adjustment' penstock admin propose house "user:$bob_id" USD 5 goodwill
+adjustment=$(penstock admin adjustments proposed --json | jq -r '.adjustments[0].adjustment_id')
+api POST "/api/ledger/adjustments/$adjustment/approve" '{}' "$(new_key)"
+expect 'and cannot approve it himself' '403 urn:penstock:problem:four-eyes' "$status $(jq -r .type <<<"$reply")"
+login signup dora >/dev/null
+penstock admin grant dora@test.invalid operator >/dev/null
+PENSTOCK_TOKEN=$(login login dora | jq -r .access_token)
+succeeds 'another one does' penstock admin approve "$adjustment" seen
 unset PENSTOCK_TOKEN
 token=$bob
-expect 'all of it is in the balance' 49.5 "$(balance USD available)" # 16.5 - 2 + 40 - 4 - 1
+expect 'all of it is in the balance' 54.5 "$(balance USD available)" # 16.5 - 2 + 40 - 4 - 1 + 5
 
 succeeds 'log, database and engine agree' penstock verify --timeout 30

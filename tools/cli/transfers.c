@@ -1,5 +1,5 @@
 /* transfers.c -- accounts and transfers; what operators do with accounts; roles. */
-#include "cli.h"
+#include "csv.h"
 
 #include "cli_sql.h"
 
@@ -263,6 +263,80 @@ int cmd_admin_reverse(struct cli *cli, int argc, char **argv)
         print_json(json);
     else
         printf("journal %s is reversed by journal %s\n", argv[1], text(json, "journal_id"));
+    json_decref(json);
+    return CLI_OK;
+}
+
+/* ---- Adjustments by four eyes ---- */
+
+int cmd_admin_propose(struct cli *cli, int argc, char **argv)
+{
+    struct error e = { 0 };
+    json_t *json;
+    if (argc != 6)
+        return cli_usage(cli, "two accounts, a currency, an amount and a reference are needed");
+    CLEANUP(xfree)
+    char *line = xasprintf("1970-01-01,%s,%s,%s,%s,", argv[1], argv[2], argv[3], argv[4]);
+    json_t *body = csv_journal(line, &e);
+    if (!body)
+        return e.kind == ERROR_NONE ? CLI_USAGE : cli_fail(CLI_USAGE, &e);
+    json_object_del(body, "effective_at");
+    json_object_set_new(body, "reference", json_string(argv[5]));
+    int result = post(cli, "/api/ledger/adjustments", NULL, body, &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        printf("adjustment %s %s\n", text(json, "adjustment_id"), text(json, "status"));
+    json_decref(json);
+    return CLI_OK;
+}
+
+static int decide(struct cli *cli, int argc, char **argv, const char *decision)
+{
+    json_t *json;
+    if (argc != 2 && argc != 3)
+        return cli_usage(cli, "an adjustment's id is needed, and may be followed by a reason");
+    CLEANUP(xfree) char *path = xasprintf("/api/ledger/adjustments/%s/%s", argv[1], decision);
+    int result = post(cli, path, NULL, argc == 3 ? json_pack("{s:s}", "reason", argv[2]) : json_object(), &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        printf("adjustment %s %s, journal %s\n", text(json, "adjustment_id"), text(json, "status"),
+            text(json, "journal_id"));
+    json_decref(json);
+    return CLI_OK;
+}
+
+int cmd_admin_approve(struct cli *cli, int argc, char **argv)
+{
+    return decide(cli, argc, argv, "approve");
+}
+
+int cmd_admin_reject(struct cli *cli, int argc, char **argv)
+{
+    return decide(cli, argc, argv, "reject");
+}
+
+int cmd_admin_adjustments(struct cli *cli, int argc, char **argv)
+{
+    json_t *json;
+    if (argc > 2)
+        return cli_usage(cli, "at most a status is taken");
+    CLEANUP(xfree)
+    char *path = xasprintf("/api/ledger/adjustments%s%s", argc == 2 ? "?status=" : "", argc == 2 ? argv[1] : "");
+    int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json);
+    if (result != CLI_OK)
+        return result;
+    if (cli->json)
+        print_json(json);
+    else
+        print_table(
+            json_object_get(json, "adjustments"), (const char *const[]){ "adjustment_id", "status", "proposed_by",
+                                                      "decided_by", "journal_id", "reference", "created_at", NULL });
     json_decref(json);
     return CLI_OK;
 }

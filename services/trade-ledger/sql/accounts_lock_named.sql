@@ -1,5 +1,5 @@
 -- As accounts_lock_for_orders, and besides accounts by their ids. $1 owners, $2 kinds, $3 assets; $4 ids of orders; $5 users and
--- $6 client_order_ids of others; $7 ids of accounts, $8 of two-phase transfers, $9 of journals to reverse. What it reads of
+-- $6 client_order_ids of others; $7 ids of accounts, $8 of two-phase transfers, $9 of journals to reverse, $10 of adjustments. What it reads of
 -- others' rows never changes.
 SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held, a.status, a.overdraft_minor
   FROM accounts a
@@ -23,6 +23,8 @@ SELECT a.id, a.owner_id, a.kind, a.asset_id, a.available, a.held, a.status, a.ov
         UNION
         SELECT unnest(ARRAY[p.from_account_id, p.to_account_id]) FROM pending_transfers p WHERE p.id = ANY ($8::int8[])
         UNION
-        SELECT e.account_id FROM entries e WHERE e.journal_id = ANY ($9::int8[]))
+        SELECT e.account_id FROM entries e WHERE e.journal_id = ANY ($9::int8[])
+        UNION
+        SELECT unnest(d.account_ids) FROM adjustments d WHERE d.id = ANY ($10::int8[]))
  ORDER BY a.id
    FOR UPDATE OF a

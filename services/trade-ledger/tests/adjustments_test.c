@@ -1,0 +1,153 @@
+/* Manual adjustments by four eyes, on a real Postgres. */
+#include "testing.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REFUND(amount)                                                                                                 \
+    "{\"legs\":[{\"user_id\":\"7\",\"currency\":\"USD\",\"amount\":\"" amount                                          \
+    "\"},{\"account\":\"house\",\"currency\":\"USD\",\"amount\":\"-" amount "\"}],\"reference\":\"goodwill\"}"
+#define CHARGE(amount)                                                                                                 \
+    "{\"legs\":[{\"user_id\":\"7\",\"currency\":\"USD\",\"amount\":\"-" amount                                         \
+    "\"},{\"account\":\"house\",\"currency\":\"USD\",\"amount\":\"" amount "\"}]}"
+
+enum { MAKER = 1000, CHECKER = 1001 };
+
+static struct world *one_user(void)
+{
+    struct world *world = world_new();
+    cr_assert_eq(top_up(world, 7, "seed", "{\"currency\":\"USD\",\"amount\":\"100\"}").status, 201);
+    return world;
+}
+
+static struct answer ask_for(struct world *world, uint64_t user, const char *path, const char *id, const char *body)
+{
+    static int keys;
+    char key[16];
+    snprintf(key, sizeof key, "a%d", ++keys);
+    return command(world, (struct ask){ user, "POST", path, id, key, body, NULL, .by_operator = user >= MAKER });
+}
+
+static struct answer decide(struct world *world, uint64_t user, const char *id, const char *what)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/ledger/adjustments/%s/%s", id, what);
+    return ask_for(world, user, path, id, "{\"reason\":\"seen\"}");
+}
+
+static char *proposed(struct world *world, const char *body, char ret_id[24])
+{
+    struct answer answer = ask_for(world, MAKER, "/ledger/adjustments", NULL, body);
+    cr_assert_eq(answer.status, 201, "%s %s", answer.field, answer.message);
+    cr_assert_str_eq(text_of(&answer, "status"), "proposed");
+    snprintf(ret_id, 24, "%s", text_of(&answer, "adjustment_id"));
+    return ret_id;
+}
+
+static int64_t dollars(struct world *world)
+{
+    return ask(world, "SELECT available / 100000000 FROM accounts WHERE owner_id = 7");
+}
+
+Test(adjustments, are_booked_only_when_another_operator_approves_and_once)
+{
+    struct world *world = one_user();
+    char id[24];
+    proposed(world, REFUND("10"), id);
+    cr_expect_eq(dollars(world), 100, "a proposal moves nothing");
+    struct answer own = decide(world, MAKER, id, "approve");
+    cr_expect(own.status == 403 && strcmp(own.problem, "four-eyes") == 0, "%d %s", own.status, own.problem);
+    struct answer user = decide(world, 7, id, "approve");
+    cr_expect(user.status == 403 && strcmp(user.problem, "role-needed") == 0, "%d", user.status);
+    struct answer approved = decide(world, CHECKER, id, "approve");
+    cr_assert_eq(approved.status, 200, "%s", approved.message);
+    cr_expect_str_eq(text_of(&approved, "status"), "approved");
+    cr_expect_str_eq(text_of(&approved, "decided_by"), "1001");
+    cr_expect_eq(dollars(world), 110);
+    cr_expect_eq(
+        ask(world, "SELECT count(*) FROM journals j JOIN adjustments a ON a.journal_id = j.id WHERE j.kind = 9 AND "
+                   "j.reference = 'adjustment:' || a.id AND j.note = 'goodwill' AND a.decision_reason = 'seen'"),
+        1);
+    struct answer again = decide(world, CHECKER, id, "approve"), late = decide(world, CHECKER, id, "reject");
+    cr_expect(again.status == 409 && late.status == 409 && strcmp(late.problem, "adjustment-not-open") == 0);
+    cr_expect_eq(dollars(world), 110);
+    check_invariants(world);
+}
+
+Test(adjustments, that_are_rejected_are_never_booked_and_one_that_cannot_be_paid_stays_open)
+{
+    struct world *world = one_user();
+    char id[24];
+    proposed(world, CHARGE("10"), id);
+    cr_expect_eq(decide(world, CHECKER, id, "reject").status, 200);
+    cr_expect_eq(decide(world, CHECKER, id, "approve").status, 409);
+    proposed(world, CHARGE("101"), id);
+    struct answer poor = decide(world, CHECKER, id, "approve");
+    cr_expect(
+        poor.status == 422 && strcmp(poor.problem, "insufficient-funds") == 0, "%d %s", poor.status, poor.problem);
+    cr_assert_eq(top_up(world, 7, "more", "{\"currency\":\"USD\",\"amount\":\"1\"}").status, 201);
+    cr_expect_eq(decide(world, CHECKER, id, "approve").status, 200);
+    cr_expect_eq(dollars(world), 0);
+    cr_expect_eq(decide(world, CHECKER, "99999", "approve").status, 404);
+    check_invariants(world);
+}
+
+Test(adjustments, bad_proposals_are_refused_and_the_list_is_for_operators)
+{
+    static const struct {
+        const char *body;
+        int status;
+        const char *problem;
+    } cases[] = {
+        { "{\"legs\":[{\"user_id\":\"7\",\"currency\":\"USD\",\"amount\":\"1\"},{\"account\":\"house\",\"currency\":"
+          "\"USD\",\"amount\":\"-2\"}]}",
+            422, "unbalanced" },
+        { "{\"legs\":[{\"user_id\":\"9\",\"currency\":\"USD\",\"amount\":\"1\"},{\"account\":\"house\",\"currency\":"
+          "\"USD\",\"amount\":\"-1\"}]}",
+            404, "account-not-found" },
+        { "{\"legs\":[]}", 422, "out-of-range" },
+        { "{}", 400, "missing-field" },
+    };
+    struct world *world = one_user();
+    char id[24], other[24];
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct answer answer = ask_for(world, MAKER, "/ledger/adjustments", NULL, cases[i].body);
+        cr_expect(answer.status == cases[i].status && strcmp(answer.problem, cases[i].problem) == 0, "%s: %d %s",
+            cases[i].body, answer.status, answer.problem);
+    }
+    proposed(world, REFUND("1"), id);
+    proposed(world, REFUND("2"), other);
+    cr_assert_eq(decide(world, CHECKER, other, "reject").status, 200);
+    struct ask list = { .user_id = MAKER, .query = "status=proposed", .by_operator = true };
+    struct answer open = get(world, get_adjustments, list);
+    cr_expect_eq(json_array_size(json_object_get(open.json, "adjustments")), 1);
+    list.query = "";
+    list.id = other;
+    struct answer one = get(world, get_adjustments, list);
+    cr_expect_str_eq(text_of(&one, "status"), "rejected");
+    cr_expect_eq(json_array_size(json_object_get(one.json, "legs")), 2);
+    list.id = "777";
+    cr_expect_eq(get(world, get_adjustments, list).status, 404);
+    cr_expect_eq(get(world, get_adjustments, (struct ask){ .user_id = 7 }).status, 403);
+}
+
+Test(adjustments, where_journals_are_checked_nobody_books_alone)
+{
+    struct world *world = one_user();
+    char id[24];
+    world_service()->settings.manual_journals = MANUAL_JOURNALS_CHECKED;
+    struct answer alone = journal(world, "k", REFUND("1"));
+    cr_expect(
+        alone.status == 403 && strcmp(alone.problem, "approval-needed") == 0, "%d %s", alone.status, alone.problem);
+    struct answer other =
+        command(world, (struct ask){ MAKER, "POST", "/transfers", NULL, "t",
+                           "{\"from_account_id\":\"1\",\"to_user_id\":\"7\",\"currency\":\"USD\",\"amount\":\"1\"}",
+                           NULL, .by_operator = true });
+    cr_expect(
+        other.status == 403 && strcmp(other.problem, "approval-needed") == 0, "%d %s", other.status, other.problem);
+    proposed(world, REFUND("1"), id);
+    cr_expect_eq(decide(world, CHECKER, id, "approve").status, 200);
+    cr_expect_eq(dollars(world), 101);
+}
