@@ -39,7 +39,9 @@ write_database_urls() {
         write_secret "relay-$service.url" \
             "$(derive_url "$role" "${DATABASE_PREFIX}relay" "$(cat "$(secret relay)")")" >/dev/null
     done
-    write_secret owner-trade-ledger.url "$(owner_url "$(database_of trade-ledger)")" >/dev/null
+    # For `penstock market` alone: it stays whoever's runs this, where the services run as another user.
+    (umask 077 && rm -f "$secrets/owner-trade-ledger.url" &&
+        owner_url "$(database_of trade-ledger)" >"$secrets/owner-trade-ledger.url") || fail "cannot write $secrets/owner-trade-ledger.url"
 }
 
 # service_environment SERVICE -- fills `environment` with NAME=value words of its own.
