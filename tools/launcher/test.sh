@@ -121,6 +121,7 @@ suite_integration() {
 
 suite_sanitized() {
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
+    export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$root/tests/support/leaks.txt:print_suppressions=0}
     run_meson 'unit sanitized' "$sanitizing" unit
     run_meson 'integration sanitized' "$sanitizing" integration "$root/tests/with-servers"
     PENSTOCK_BUILD=$sanitizing run_system_test "$root/tests/system/journey_http.sh"
