@@ -34,6 +34,7 @@ struct old_journal {
     int64_t id;
     enum journal_kind kind;
     bool reversed;
+    bool too_new; /* committed after the accounts were locked: not there yet */
     struct leg legs[LEDGER_LEGS_MAX];
     size_t leg_count;
 };
@@ -45,6 +46,7 @@ struct adjustment {
     enum adjustment_status status;
     const char *note; /* NULL: none */
     int64_t effective_at_us;
+    bool too_new; /* as of an old journal */
     struct leg legs[LEDGER_LEGS_MAX];
     size_t leg_count;
     const char *reason; /* of the decision; NULL: none */

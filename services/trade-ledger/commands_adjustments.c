@@ -31,7 +31,7 @@ void propose_decide(struct batch *batch, struct command *command)
 static bool decision_allowed(const struct command *command, const struct adjustment *adjustment, struct error *e)
 {
     static const char *const names[] = { "", "proposed", "approved already", "rejected already" };
-    if (!adjustment)
+    if (!adjustment || adjustment->too_new)
         return error_field(e, ERROR_NOT_FOUND, "adjustment-not-found", "adjustment_id", "there is no such adjustment");
     if (adjustment->status != ADJUSTMENT_PROPOSED)
         return error_field(e, ERROR_CONFLICT, "adjustment-not-open", "adjustment_id", "the adjustment is %s",

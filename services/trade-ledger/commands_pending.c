@@ -91,7 +91,7 @@ static bool reversible(enum journal_kind kind)
 
 static bool reverse_allowed(const struct old_journal *journal, struct error *e)
 {
-    if (!journal)
+    if (!journal || journal->too_new)
         return error_field(e, ERROR_NOT_FOUND, "journal-not-found", "journal_id", "there is no such journal");
     if (!reversible(journal->kind))
         return error_field(e, ERROR_CONFLICT, "not-reversible", "journal_id",

@@ -24,12 +24,20 @@ void store_pending_from_row(const struct pg_result *rows, size_t row, struct are
     };
 }
 
+/* What was committed between the statement that locked the accounts and the one that read these rows has accounts that
+ * this batch has not locked: to this batch it does not exist yet. */
+static bool is_locked(const struct batch *batch, int64_t account_id)
+{
+    return ledger_account_by_id(batch->ledger, account_id) != NULL;
+}
+
 void store_fill_pending(struct batch *batch, const struct pg_result *rows)
 {
     for (size_t row = 0; rows && row < pg_rows(rows); row++) {
         struct pending_transfer *pending = arena_alloc(batch->arena, sizeof *pending);
         store_pending_from_row(rows, row, batch->arena, pending);
-        *table_slot(batch->pending, &pending->id, sizeof pending->id) = pending;
+        if (is_locked(batch, pending->from_account_id) && is_locked(batch, pending->to_account_id))
+            *table_slot(batch->pending, &pending->id, sizeof pending->id) = pending;
     }
 }
 
@@ -46,6 +54,7 @@ void store_fill_old_journals(struct batch *batch, const struct pg_result *rows)
             };
         }
         struct old_journal *journal = *slot;
+        journal->too_new |= !is_locked(batch, pg_get_int64(rows, row, 3));
         assert(journal->leg_count < LEDGER_LEGS_MAX);
         journal->legs[journal->leg_count++] =
             (struct leg){ ledger_account_by_id(batch->ledger, pg_get_int64(rows, row, 3)), pg_get_int64(rows, row, 4),
@@ -75,6 +84,7 @@ void store_fill_adjustments(struct batch *batch, const struct pg_result *rows)
             store_adjustment_from_row(rows, row, batch->arena, *slot);
         }
         struct adjustment *adjustment = *slot;
+        adjustment->too_new |= !is_locked(batch, pg_get_int64(rows, row, 5));
         assert(adjustment->leg_count < LEDGER_LEGS_MAX);
         adjustment->legs[adjustment->leg_count++] =
             (struct leg){ ledger_account_by_id(batch->ledger, pg_get_int64(rows, row, 5)), pg_get_int64(rows, row, 6),

@@ -116,23 +116,29 @@ Test(balance, bad_questions_are_refused)
     }
 }
 
-/* 20,000 entries of one account over 200 s, as the superuser writes them: each moves 1. Several share a time. */
-static void write_history(struct world *world)
+/* Entries of one account, a hundred a second, as the superuser writes them: each moves 1. Several share a time. */
+static void write_history(struct world *world, int count)
 {
-    ask(world, "INSERT INTO accounts (owner_id, kind, asset_id, available) VALUES (9, 1, 1, 20000)");
-    ask(world, "INSERT INTO journals (id, kind, reference, posted_at) SELECT 1000 + i, 1, 'old:' || i, "
-               "timestamptz '2026-01-01 00:00:00+00' + (i / 3) * interval '30 milliseconds' FROM generate_series(1, "
-               "20000) i");
-    ask(world,
+    char sql[512];
+    snprintf(sql, sizeof sql, "INSERT INTO accounts (owner_id, kind, asset_id, available) VALUES (9, 1, 1, %d)", count);
+    ask(world, sql);
+    snprintf(sql, sizeof sql,
+        "INSERT INTO journals (id, kind, reference, posted_at) SELECT 1000 + i, 1, 'old:' || i, "
+        "timestamptz '2026-01-01 00:00:00+00' + (i / 3) * interval '30 milliseconds' FROM generate_series(1, %d) i",
+        count);
+    ask(world, sql);
+    snprintf(sql, sizeof sql,
         "INSERT INTO entries SELECT 1000 + i * 7, 1000 + i, (SELECT id FROM accounts WHERE owner_id = 9), 1, 1, 0, i, "
-        "0 FROM generate_series(1, 20000) i");
+        "0 FROM generate_series(1, %d) i",
+        count);
+    ask(world, sql);
     ask(world, "ANALYZE entries, journals");
 }
 
 Test(as_of, is_the_sum_of_all_that_was_booked_until_then)
 {
     struct world *world = world_new();
-    write_history(world);
+    write_history(world, 20000);
     cr_expect_eq(
         ask(world, "SELECT count(*) FROM (SELECT timestamptz '2026-01-01 00:00:00+00' + k * interval '0.777 s' - "
                    "(k % 3) * interval '1 microsecond' AS at FROM generate_series(-3, 260) k) t "
@@ -268,7 +274,7 @@ Test(pages, go_on_where_they_were_whatever_is_booked_meanwhile)
 Test(pages, a_search_that_finds_little_goes_on_in_bounded_steps)
 {
     struct world *world = world_new();
-    write_history(world);
+    write_history(world, 200000);
     ask(world, "INSERT INTO journals (id, kind, reference, posted_at) VALUES (900, 1, 'rare', '2025-01-01')");
     ask(world, "INSERT INTO entries SELECT 900, 900, id, 1, 500, 0, 500, 0 FROM accounts WHERE owner_id = 9");
     char query[128] = "asset=USD&min_amount=0.000005";
