@@ -1,6 +1,7 @@
 # test.sh -- ./penstock test and bench.
 #
-# Suites: lint; unit and integration (the plain build); sanitized (both again, and a journey, under ASan and UBSan); system (tests/system/*.sh).
+# Suites: lint; unit and integration (the plain build); sanitized (both again, and journeys, bad input and crashes, under ASan and UBSan);
+# system (tests/system/*.sh).
 # Every test program's cases are counted; a program without countable cases counts as one.
 
 all_suites=(lint unit integration sanitized system)
@@ -124,25 +125,23 @@ suite_sanitized() {
     export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$root/tests/support/leaks.txt:print_suppressions=0}
     run_meson 'unit sanitized' "$sanitizing" unit
     run_meson 'integration sanitized' "$sanitizing" integration "$root/tests/with-servers"
-    PENSTOCK_BUILD=$sanitizing run_system_test "$root/tests/system/journey_http.sh"
-    judge_system_test "$root/tests/system/journey_http.sh"
+    say '== system sanitized'
+    PENSTOCK_BUILD=$sanitizing run_system_tests bad_input crash crash_points journey_http journey_kafka
 }
 
 # A system test is a script that starts what it needs and prints "ok TEXT" or "not ok TEXT" for each claim.
-# run_system_test SCRIPT -- leaves its output in system-NAME.log and its status and seconds in system-NAME.end.
+# run_system_test NAME -- leaves its output in system-NAME.log and its status and seconds in system-NAME.end.
 run_system_test() {
-    local name status=0 begin
-    name=$(basename "$1" .sh) begin=$(now_ms)
+    local status=0 begin
+    begin=$(now_ms)
     PENSTOCK_BUILD=${PENSTOCK_BUILD:-$plain} timeout --kill-after=30 "${SYSTEM_TEST_TIMEOUT_S:-600}" \
-        "$1" >"$log/system-$name.log" 2>&1 || status=$?
-    echo "$status $(seconds_since "$begin")" >"$log/system-$name.end"
+        "$root/tests/system/$1.sh" >"$log/system-$1.log" 2>&1 || status=$?
+    echo "$status $(seconds_since "$begin")" >"$log/system-$1.end"
 }
 
-# judge_system_test SCRIPT -- counts its claims.
+# judge_system_test NAME -- counts its claims.
 judge_system_test() {
-    local name log_file status seconds good bad
-    name=$(basename "$1" .sh)
-    log_file=$log/system-$name.log
+    local name=$1 log_file=$log/system-$1.log status seconds good bad
     read -r status seconds <"$log/system-$name.end"
     good=$(grep -c '^ok ' "$log_file") bad=$(grep -c '^not ok ' "$log_file")
     [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
@@ -159,20 +158,28 @@ judge_system_test() {
 }
 
 # They wait more than they compute, and each has servers and ports of its own: TEST_JOBS run side by side.
-suite_system() {
-    local script
-    say '== system'
-    for script in "$root"/tests/system/*.sh; do
-        [ -x "$script" ] || continue
+# run_system_tests NAME…
+run_system_tests() {
+    local name
+    for name; do
         while [ "$(jobs -rp | wc -l)" -ge "${TEST_JOBS:-2}" ]; do
             wait -n
         done
-        run_system_test "$script" &
+        run_system_test "$name" &
     done
     wait
-    for script in "$root"/tests/system/*.sh; do
-        [ ! -x "$script" ] || judge_system_test "$script"
+    for name; do
+        judge_system_test "$name"
     done
+}
+
+suite_system() {
+    local script names=()
+    say '== system'
+    for script in "$root"/tests/system/*.sh; do
+        [ ! -x "$script" ] || names+=("$(basename "$script" .sh)")
+    done
+    run_system_tests "${names[@]}"
 }
 
 # Python's clients of Kafka and CloudEvents, for the tests that speak to us as a stranger would.
@@ -191,7 +198,7 @@ prepare_tests() {
     ensure_packages run
     ensure_packages test
     ensure_kafka
-    [[ " $* " != *' system '* ]] || python_is_ready || step 'installing the Python client' "$log/python.log" make_python
+    [[ " $* " != *' system '* && " $* " != *' sanitized '* ]] || python_is_ready || step 'installing the Python client' "$log/python.log" make_python
     export PENSTOCK_PYTHON=$cache/python/bin/python PENSTOCK_CACHE=$cache
     [ "$*" = lint ] || build_tests "$plain"
     [[ " $* " != *' sanitized '* ]] || build_tests "$sanitizing" -Db_sanitize=address,undefined -Db_lundef=false
