@@ -5,12 +5,13 @@
 # A round restarts the three processes that have points, each told one of them; the load goes by them often enough to reach the
 # n-th visit in its middle, with work before and behind it.
 . "$(dirname "$0")/lib"
+# The consumers' points come late enough that the load's users, whom the ledger hears of as events, are funded by then.
 rounds=(
     'outbox-relay=relay.read:15 matching-engine=engine.produced:10 trade-ledger=ledger.decided:60'
     'outbox-relay=relay.produced:15 matching-engine=engine.offsets_sent:10 trade-ledger=ledger.booked:10'
     'outbox-relay=relay.delivered:15 matching-engine=engine.committed:10 trade-ledger=lane.committed:60'
-    'outbox-relay=relay.committed:15 matching-engine=engine.snapshot_written:2 trade-ledger=consumer.handled:10'
-    'trade-ledger=consumer.committed:10'
+    'outbox-relay=relay.committed:15 matching-engine=engine.snapshot_written:2 trade-ledger=consumer.handled:40'
+    'trade-ledger=consumer.committed:40'
 )
 export MATCHING_ENGINE_SNAPSHOT_EVERY=300 # several in each load
 
