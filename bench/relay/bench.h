@@ -22,6 +22,9 @@ rd_kafka_t *bench_producer(const struct bench_options *options, const char *cons
 rd_kafka_t *bench_reader(const struct bench_options *options); /* read_committed, all of bench.v1 from its beginning */
 void bench_die(const char *what, const char *why) __attribute__((noreturn));
 
+/* JSON: rows since begin_us (monotonic), with this process' CPU time and peak memory. */
+void bench_print_rate(uint64_t rows, int64_t begin_us);
+
 /* Each prints its result as JSON. */
 int bench_topics(const struct bench_options *options);                              /* creates them */
 int bench_count(const struct bench_options *options, uint64_t rows, int timeout_s); /* waits for them, then reads all */

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 enum { METADATA_MS = 10000, POLL_MS = 100, BATCH_MAX = 5000, STEP_MS = 60000 };
@@ -252,7 +251,6 @@ int bench_limit_produce(const struct bench_options *options, uint64_t rows, int6
         { "linger.ms", "10" }, { "batch.size", "1000000" }, { "partitioner", "murmur2_random" } };
     char name[KAFKA_TOPIC_MAX], why[256];
     struct error e = { 0 };
-    struct rusage usage;
     rd_kafka_conf_t *conf;
     rd_kafka_t *producer;
 
@@ -282,14 +280,7 @@ int bench_limit_produce(const struct bench_options *options, uint64_t rows, int6
             rd_kafka_poll(producer, 0);
         }
     }
-    double seconds = (double)(monotonic_us() - begin_us) / 1000000;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("{\"rows\": %" PRIu64
-           ", \"seconds\": %.3f, \"rows_per_second\": %.0f, \"cpu_s\": %.1f, \"peak_mb\": %.0f}\n",
-        rows, seconds, (double)rows / seconds,
-        (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000000,
-        (double)usage.ru_maxrss / 1024);
+    bench_print_rate(rows, begin_us);
     rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(producer);
     return 0;

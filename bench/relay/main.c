@@ -9,8 +9,10 @@
  * BENCH_POSTGRES_URL, KAFKA_BROKERS, TOPIC_PREFIX. */
 #include "bench.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 const char bench_topic[] = "bench.v1";
 
@@ -18,6 +20,19 @@ void bench_die(const char *what, const char *why)
 {
     fprintf(stderr, "penstock-relay-bench: %s: %s\n", what, why);
     exit(1);
+}
+
+void bench_print_rate(uint64_t rows, int64_t begin_us)
+{
+    struct rusage usage;
+    double seconds = (double)(monotonic_us() - begin_us) / 1000000;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"rows\": %" PRIu64
+           ", \"seconds\": %.3f, \"rows_per_second\": %.0f, \"cpu_s\": %.1f, \"peak_mb\": %.0f}\n",
+        rows, seconds, (double)rows / seconds,
+        (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000000,
+        (double)usage.ru_maxrss / 1024);
 }
 
 void bench_payload(uint64_t n, char ret_payload[BENCH_PAYLOAD_BYTES])

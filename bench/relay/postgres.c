@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 enum { WRITERS = 8, SETTLE_S = 20, POLL_MS = 100, WARM_UP_S = 3 };
@@ -28,7 +27,6 @@ int bench_limit_read(const struct bench_options *options, int64_t page_rows)
     struct source_page page = { 0 };
     struct position position;
     struct error e = { 0 };
-    struct rusage usage;
     uint64_t rows = 0;
 
     position_init(&position);
@@ -41,14 +39,7 @@ int bench_limit_read(const struct bench_options *options, int64_t page_rows)
             bench_die("read", e.message);
         rows += page.count;
     } while (!page.round_done);
-    double seconds = (double)(monotonic_us() - begin_us) / 1000000;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("{\"rows\": %" PRIu64
-           ", \"seconds\": %.3f, \"rows_per_second\": %.0f, \"cpu_s\": %.1f, \"peak_mb\": %.0f}\n",
-        rows, seconds, (double)rows / seconds,
-        (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000000,
-        (double)usage.ru_maxrss / 1024);
+    bench_print_rate(rows, begin_us);
     position_release(&position);
     return 0;
 }

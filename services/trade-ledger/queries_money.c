@@ -94,16 +94,8 @@ static json_t *account_rows(const struct pg_result *rows, int64_t *ret_last_id)
     json_t *list = json_array();
     *ret_last_id = 0;
     for (size_t i = 0; i < pg_rows(rows); i++) {
-        struct account account = {
-            .id = pg_get_int64(rows, i, 0),
-            .owner_id = (uint64_t)pg_get_int64(rows, i, 1),
-            .kind = (int32_t)pg_get_int64(rows, i, 2),
-            .asset_id = (int32_t)pg_get_int64(rows, i, 3),
-            .available = pg_get_int64(rows, i, 4),
-            .held = pg_get_int64(rows, i, 5),
-            .status = (enum account_status)pg_get_int64(rows, i, 6),
-            .overdraft_minor = pg_get_int64(rows, i, 7),
-        };
+        struct account account;
+        store_account_from_row(rows, i, &account);
         const struct asset *asset = asset_by_id(markets, account.asset_id);
         *ret_last_id = account.id;
         if (asset)

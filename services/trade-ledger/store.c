@@ -44,19 +44,25 @@ void store_order_from_row(const struct pg_result *rows, size_t row, struct arena
     };
 }
 
+void store_account_from_row(const struct pg_result *rows, size_t row, struct account *ret)
+{
+    *ret = (struct account){
+        .id = pg_get_int64(rows, row, 0),
+        .owner_id = (uint64_t)pg_get_int64(rows, row, 1),
+        .kind = (int32_t)pg_get_int64(rows, row, 2),
+        .asset_id = (int32_t)pg_get_int64(rows, row, 3),
+        .available = pg_get_int64(rows, row, 4),
+        .held = pg_get_int64(rows, row, 5),
+        .status = (enum account_status)pg_get_int64(rows, row, 6),
+        .overdraft_minor = pg_get_int64(rows, row, 7),
+    };
+}
+
 static void fill_accounts(struct ledger *ledger, const struct pg_result *rows)
 {
     for (size_t row = 0; rows && row < pg_rows(rows); row++) {
-        struct account account = {
-            .id = pg_get_int64(rows, row, 0),
-            .owner_id = (uint64_t)pg_get_int64(rows, row, 1),
-            .kind = (int32_t)pg_get_int64(rows, row, 2),
-            .asset_id = (int32_t)pg_get_int64(rows, row, 3),
-            .available = pg_get_int64(rows, row, 4),
-            .held = pg_get_int64(rows, row, 5),
-            .status = (enum account_status)pg_get_int64(rows, row, 6),
-            .overdraft_minor = pg_get_int64(rows, row, 7),
-        };
+        struct account account;
+        store_account_from_row(rows, row, &account);
         ledger_add_account(ledger, &account);
     }
 }
