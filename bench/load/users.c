@@ -1,4 +1,5 @@
-/* users.c -- see users.h. Blocking; before the clock starts. */
+/* users.c -- see users.h. Blocking; before the clock starts. A service that is down for a moment is waited for: loads
+ * also run while services are being killed. */
 #include "users.h"
 
 #include <curl/curl.h>
@@ -6,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { OPEN_TRIES_MAX = 60, OPEN_PAUSE_MS = 500 };
 
 struct users {
     size_t count;
@@ -50,13 +54,14 @@ static bool post(
     fclose(out);
     *ret_json = code == CURLE_OK && status == 201 ? json_loadb(reply, len, 0, NULL) : NULL;
     if (!*ret_json)
-        error_set(e, ERROR_TRANSIENT, "POST %s: %s, HTTP %ld: %.80s", url, curl_easy_strerror(code), status,
-            len ? reply : "");
+        error_set(e, code != CURLE_OK || status >= 500 ? ERROR_TRANSIENT : ERROR_INVALID,
+            "POST %s: %s, HTTP %ld: %.80s", url, curl_easy_strerror(code), status, len ? reply : "");
     free(reply);
     return *ret_json != NULL;
 }
 
-static bool open_user(struct users *users, size_t index, const char *base, struct error *e)
+/* One try: each signs up by an address of its own, so that one that was lost half-way is only left behind. */
+static bool try_user(struct users *users, size_t index, const char *base, struct error *e)
 {
     static const char *const money[][2] = { { "USD", "10000000" }, { "BTC", "100000" }, { "ETH", "1000000" } };
     json_t *json;
@@ -69,6 +74,7 @@ static bool open_user(struct users *users, size_t index, const char *base, struc
         return false;
     const char *token = json_string_value(json_object_get(json, "access_token"));
     const char *id = json_string_value(json_object_get(json, "user_id"));
+    xfree(users->each[index].token);
     users->each[index].token = token ? xstrdup(token) : NULL;
     users->each[index].id = id ? strtoull(id, NULL, 10) : 0;
     json_decref(json);
@@ -79,6 +85,17 @@ static bool open_user(struct users *users, size_t index, const char *base, struc
         if (!post(topup, users->each[index].token, money[i][0], request, &json, e))
             return false;
         json_decref(json);
+    }
+    return true;
+}
+
+static bool open_user(struct users *users, size_t index, const char *base, struct error *e)
+{
+    for (int tries = 1; !try_user(users, index, base, e); tries++) {
+        if (tries == OPEN_TRIES_MAX || e->kind != ERROR_TRANSIENT)
+            return false;
+        error_clear(e);
+        nanosleep(&(struct timespec){ .tv_nsec = OPEN_PAUSE_MS * 1000000L }, NULL);
     }
     return true;
 }

@@ -150,7 +150,7 @@ judge_system_test() {
     flunk "$bad"
     if [ "$bad" -gt 0 ]; then
         printf '  %-30s FAILED after %s\n' "$name" "$seconds" >&2
-        grep '^not ok ' "$log_file" | sed 's/^/  /' >&2
+        awk '/^not ok /{ told = 10 } !/^ |^not ok /{ told = 0 } told-- > 0' "$log_file" | sed 's/^/  /' >&2
         show_end "$log_file"
     else
         printf '  %-30s %4s ok %12s\n' "$name" "$good" "$seconds" >&2
