@@ -13,8 +13,10 @@
 const ProtobufCMessageDescriptor *const proto_registry[] = {
     &penstock__bus__v1__outbox_position__descriptor,
     &penstock__identity__v1__user_signed_up__descriptor,
+    &penstock__ledger__v1__account_changed__descriptor,
     &penstock__ledger__v1__entries_posted__descriptor,
     &penstock__ledger__v1__postings_emitted__descriptor,
+    &penstock__ledger__v1__scheduled_transfer_failed__descriptor,
     &penstock__market_data__v1__book_changed__descriptor,
     &penstock__market_data__v1__book_orders_changed__descriptor,
     &penstock__markets__v1__asset_defined__descriptor,

@@ -168,6 +168,7 @@ const struct http_route routes[] = {
     { "GET", "/api/interest", .proxied = true, .auth = HTTP_AUTH_USER },
     { "POST", "/api/schedules", .proxied = true, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
     { "GET", "/api/schedules", .proxied = true, .auth = HTTP_AUTH_USER },
+    { "GET", "/api/admin/schedules", .proxied = true, .auth = HTTP_AUTH_USER },
     { "GET", "/api/schedules/:id", .proxied = true, .auth = HTTP_AUTH_USER },
     { "POST", "/api/schedules/:id/pause", .proxied = true, .auth = HTTP_AUTH_USER },
     { "POST", "/api/schedules/:id/resume", .proxied = true, .auth = HTTP_AUTH_USER },

@@ -46,7 +46,8 @@ struct adjustment {
     enum adjustment_status status;
     const char *note; /* NULL: none */
     int64_t effective_at_us;
-    bool too_new; /* as of an old journal */
+    int64_t reverses; /* the journal that it undoes; 0: none */
+    bool too_new;     /* as of an old journal */
     struct leg legs[LEDGER_LEGS_MAX];
     size_t leg_count;
     const char *reason; /* of the decision; NULL: none */
@@ -175,9 +176,17 @@ void transfer_step_decide(struct batch *batch, struct outbox *outbox, struct com
 void propose_decide(struct batch *batch, struct command *command);
 void adjustment_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 void reverse_decide(struct batch *batch, struct outbox *outbox, struct command *command);
-void account_change_decide(struct batch *batch, struct command *command);
+void account_change_decide(struct batch *batch, struct outbox *outbox, struct command *command);
 
 /* The accounts of an operator's journal. false: command->error says which leg is wrong. */
+/* A proposal's legs, or the booking of one that was approved: a reversal, by the rules of reverse_decide(). */
+MUST_CHECK bool reversal_propose(
+    const struct batch *batch, int64_t journal_id, struct adjustment *adjustment, struct error *e);
+MUST_CHECK bool reversal_book(
+    struct batch *batch, int64_t journal_id, const struct leg *legs, size_t leg_count, struct error *e);
+/* Closed accounts that money came into: what the batch has made of them is kept and told. Queued. */
+MUST_CHECK bool accounts_woken(struct pg *pg, struct outbox *outbox, const struct markets *markets,
+    const struct ledger *ledger, int64_t now_us, struct error *e);
 MUST_CHECK bool journal_legs(const struct batch *batch, struct command *command, struct leg legs[LEDGER_LEGS_MAX]);
 
 /* The entries of the batch's journals from number `first` on. */

@@ -185,6 +185,13 @@ static bool prepare_amend(const struct amend_command *amend, struct error *e)
            error_field(e, ERROR_INVALID, "missing-field", "price", "a new price or a new quantity is needed");
 }
 
+/* Where two have to agree no operator books alone; the ledger itself, which books interest, does. */
+static bool approved(const struct settings *settings, bool by_ledger, struct error *e)
+{
+    return settings->manual_journals != MANUAL_JOURNALS_CHECKED || by_ledger ||
+           error_field(e, ERROR_DENIED, "approval-needed", "", "another operator has to approve: propose it");
+}
+
 static bool prepare_kind(
     struct command *command, const struct markets *markets, const struct settings *settings, struct error *e)
 {
@@ -201,13 +208,12 @@ static bool prepare_kind(
         return !command->cancel_all.symbol[0] || find_market(command, markets, command->cancel_all.symbol, e);
     case COMMAND_TOP_UP:
         return prepare_topup(command, markets, settings, e);
-    case COMMAND_TRANSFER:
     case COMMAND_JOURNAL:
-        if (settings->manual_journals == MANUAL_JOURNALS_CHECKED && command->journal.kind == 0) /* not of a schedule */
-            return error_field(e, ERROR_DENIED, "approval-needed", "", "another operator has to approve: propose it");
-        return money_prepare(command, markets, e);
-    case COMMAND_ACCOUNT_CHANGE:
+        return approved(settings, command->journal.kind != 0, e) && money_prepare(command, markets, e);
     case COMMAND_REVERSE:
+        return approved(settings, false, e) && money_prepare(command, markets, e);
+    case COMMAND_TRANSFER:
+    case COMMAND_ACCOUNT_CHANGE:
     case COMMAND_PROPOSE:
     case COMMAND_DECIDE_ADJUSTMENT:
         return money_prepare(command, markets, e);
@@ -437,7 +443,7 @@ static void decide_kind(struct batch *batch, struct outbox *outbox, struct comma
         many_journals_decide(batch, outbox, command);
         break;
     case COMMAND_ACCOUNT_CHANGE:
-        account_change_decide(batch, command);
+        account_change_decide(batch, outbox, command);
         break;
     case COMMAND_TRANSFER_STEP:
         transfer_step_decide(batch, outbox, command);
@@ -591,7 +597,7 @@ static bool run(struct pg *pg, struct outbox *outbox, struct trade_ledger *servi
         all[i]->market = NULL;
         all[i]->asset = NULL;
     }
-    return store_save(pg, batch, e);
+    return accounts_woken(pg, outbox, batch->markets, batch->ledger, batch->now_us, e) && store_save(pg, batch, e);
 }
 
 bool commands_look_for_traders(struct pg *pg, struct trade_ledger *service, struct error *e)

@@ -132,6 +132,7 @@ struct journal_request {
     int kind;                /* enum journal_kind; 0: manual */
     const char *note;        /* "": none */
     int64_t effective_at_us; /* 0: now */
+    int64_t reverses;        /* a proposal to undo this journal: its legs are that one's; 0: none */
 };
 
 struct account_change_request {

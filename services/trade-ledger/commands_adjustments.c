@@ -17,7 +17,9 @@ void propose_decide(struct batch *batch, struct command *command)
         .effective_at_us = command->journal.effective_at_us,
         .leg_count = command->journal.leg_count,
     };
-    if (!journal_legs(batch, command, adjustment->legs))
+    int64_t reverses = command->journal.reverses;
+    if (reverses ? !reversal_propose(batch, reverses, adjustment, &command->error)
+                 : !journal_legs(batch, command, adjustment->legs))
         return;
     if (!legs_sum_to_zero(adjustment->legs, adjustment->leg_count)) {
         error_field(&command->error, ERROR_REFUSED, "unbalanced", "legs", "the legs do not sum to zero");
@@ -44,7 +46,11 @@ static bool book(struct batch *batch, struct command *command, struct adjustment
 {
     struct ledger *ledger = batch->ledger;
     const char *reference = arena_printf(batch->arena, "adjustment:%" PRId64, adjustment->id);
-    if (!ledger_post(ledger, JOURNAL_MANUAL, reference, adjustment->legs, adjustment->leg_count, &command->error))
+    bool ok =
+        adjustment->reverses
+            ? reversal_book(batch, adjustment->reverses, adjustment->legs, adjustment->leg_count, &command->error)
+            : ledger_post(ledger, JOURNAL_MANUAL, reference, adjustment->legs, adjustment->leg_count, &command->error);
+    if (!ok)
         return false;
     ledger_last(ledger)->note = adjustment->note;
     ledger_last(ledger)->effective_at_us = adjustment->effective_at_us;

@@ -133,6 +133,8 @@ void money_want(struct wants *wants, const struct command *command)
     } else if (is_journal(command)) {
         for (size_t i = 0; i < command->journal.leg_count; i++)
             want_by_id(wants, &command->journal.legs[i].account);
+        if (command->journal.reverses)
+            wants->reversed_ids[wants->reversed_count++] = command->journal.reverses;
         wants->adjustments += command->kind == COMMAND_PROPOSE;
         wants->journals++;
         wants->entries += command->journal.leg_count;

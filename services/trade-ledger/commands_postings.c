@@ -178,6 +178,8 @@ static bool run_all(struct run *run, struct pg *pg, struct delivery *deliveries,
     size_t order_count;
     struct order **orders = changed_orders(run, events, count, &order_count);
     metric_add(metric_counter("ledger_trades_booked_total", "", "Executions booked"), run->booking.trade_count);
+    if (!accounts_woken(pg, run->outbox, run->markets, run->booking.ledger, run->now_us, e))
+        return false;
     return store_save_postings(
         pg, &run->booking, orders, order_count, run->progresses, run->progress_count, run->now_us, e);
 }

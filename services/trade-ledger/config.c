@@ -13,8 +13,8 @@ const struct config_item settings_items[] = {
         .type = CONFIG_CHOICE,
         .offset = offsetof(struct settings, manual_journals),
         .fallback = "direct",
-        .meaning =
-            "direct: an operator books journals by himself; checked: only by adjustments that another one approves",
+        .meaning = "direct: an operator books journals and reversals by himself; checked: only by adjustments that "
+                   "another approves",
         .choices = "direct|checked" },
     { .name = "OPEN_ORDERS_MAX",
         .type = CONFIG_INT,

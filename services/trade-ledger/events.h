@@ -40,6 +40,14 @@ void event_topup_rejected(struct outbox *outbox, const struct command *command, 
 void event_entries_posted(struct outbox *outbox, const struct markets *markets, const struct ledger *ledger,
     const struct journal *journal, int64_t now_us, const char *traceparent);
 
+void event_account_changed(struct outbox *outbox, const struct markets *markets, const struct account *account,
+    const struct account_change *change, int64_t now_us, const char *traceparent);
+
+/* As it is after the attempt. */
+struct scheduled;
+void event_scheduled_transfer_failed(struct outbox *outbox, const struct scheduled *scheduled, int64_t occurrence,
+    int32_t attempt, const struct error *why, int64_t now_us);
+
 /* Without a request behind them. */
 void event_reference_price_set(struct outbox *outbox, const struct market *market, int64_t price_ticks, int64_t now_us);
 void event_kill_switch_set(

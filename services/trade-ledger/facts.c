@@ -1,6 +1,8 @@
 /* The events that this service writes, one function each. */
 #include "events.h"
 
+#include "schedules.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -251,6 +253,47 @@ void event_entries_posted(struct outbox *outbox, const struct markets *markets, 
         if (!told)
             owner_entries_posted(outbox, markets, ledger, journal, owner_id, now_us, traceparent);
     }
+}
+
+void event_account_changed(struct outbox *outbox, const struct markets *markets, const struct account *account,
+    const struct account_change *change, int64_t now_us, const char *traceparent)
+{
+    char key[KEY_MAX];
+    Penstock__Ledger__V1__AccountChanged message = PENSTOCK__LEDGER__V1__ACCOUNT_CHANGED__INIT;
+    message.account_id = (uint64_t)account->id;
+    message.owner_id = account->owner_id;
+    message.kind = (Penstock__Ledger__V1__AccountKind)account->kind;
+    message.asset_id = (uint32_t)account->asset_id;
+    message.asset = (char *)asset_by_id(markets, account->asset_id)->code;
+    message.status = (Penstock__Ledger__V1__AccountStatus)change->status;
+    message.overdraft_minor = change->overdraft_minor;
+    message.changed_by = change->changed_by;
+    message.reason = text(change->reason);
+    message.changed_at_us = now_us;
+    outbox_add(outbox, "accounts.events.v1", id_key(account->owner_id, key), &message.base, traceparent);
+}
+
+void event_scheduled_transfer_failed(struct outbox *outbox, const struct scheduled *scheduled, int64_t occurrence,
+    int32_t attempt, const struct error *why, int64_t now_us)
+{
+    char key[KEY_MAX];
+    const struct schedule *schedule = &scheduled->schedule;
+    Penstock__Ledger__V1__ScheduledTransferFailed message = PENSTOCK__LEDGER__V1__SCHEDULED_TRANSFER_FAILED__INIT;
+    message.schedule_id = (uint64_t)scheduled->id;
+    message.user_id = scheduled->user_id;
+    message.to_user_id = scheduled->to_user_id;
+    message.asset_id = (uint32_t)scheduled->asset->id;
+    message.asset = (char *)scheduled->asset->code;
+    message.amount_minor = scheduled->amount;
+    message.occurrence = (uint64_t)occurrence;
+    message.attempt = (uint32_t)attempt;
+    message.problem = text(why->problem);
+    message.message = text(why->message);
+    message.status = (Penstock__Ledger__V1__ScheduleStatus)schedule->status;
+    message.next_attempt_at_us = schedule->status == SCHEDULE_ACTIVE ? schedule->next_us : 0;
+    message.given_up = schedule->occurrence > occurrence;
+    message.at_us = now_us;
+    outbox_add(outbox, "accounts.events.v1", id_key(scheduled->user_id, key), &message.base, NULL);
 }
 
 void event_reference_price_set(struct outbox *outbox, const struct market *market, int64_t price_ticks, int64_t now_us)

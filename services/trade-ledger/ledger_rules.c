@@ -138,6 +138,7 @@ static void wake_closed(struct ledger *ledger, size_t first_entry)
             continue;
         account->status = ACCOUNT_FROZEN;
         account->terms_changed = true;
+        account->woken = true;
     }
 }
 

@@ -22,6 +22,7 @@ struct account {
     enum account_status status; /* 0: as open */
     int64_t overdraft_minor;    /* of a user's: may go below zero by this */
     bool changed, terms_changed;
+    bool woken; /* it was closed, and money came */
 };
 
 struct leg {

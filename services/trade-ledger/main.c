@@ -84,6 +84,7 @@ static const struct http_route routes[] = {
     { "GET", "/interest", get_interest, .auth = HTTP_AUTH_USER, .read_only = true },
     { "POST", "/schedules", post_schedule, .auth = HTTP_AUTH_USER, .json = true, .idempotent = true },
     { "GET", "/schedules", get_schedules, .auth = HTTP_AUTH_USER, .read_only = true },
+    { "GET", "/admin/schedules", get_admin_schedules, .auth = HTTP_AUTH_USER, .read_only = true },
     { "GET", "/schedules/:id", get_schedule, .auth = HTTP_AUTH_USER, .read_only = true },
     { "POST", "/schedules/:id/pause", pause_schedule, .auth = HTTP_AUTH_USER },
     { "POST", "/schedules/:id/resume", resume_schedule, .auth = HTTP_AUTH_USER },

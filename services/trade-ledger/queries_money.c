@@ -122,9 +122,9 @@ static struct adjustment *adjustment_from(const struct pg_result *rows, size_t r
 {
     struct adjustment *adjustment = arena_alloc(arena, sizeof *adjustment);
     store_adjustment_from_row(rows, row, arena, adjustment);
-    adjustment->decided_by = (uint64_t)pg_get_int64(rows, row, 8);
-    adjustment->reason = pg_is_null(rows, row, 9) ? NULL : arena_strdup(arena, pg_get_text(rows, row, 9));
-    adjustment->journal_id = pg_get_int64(rows, row, 10);
+    adjustment->decided_by = (uint64_t)pg_get_int64(rows, row, 9);
+    adjustment->reason = pg_is_null(rows, row, 10) ? NULL : arena_strdup(arena, pg_get_text(rows, row, 10));
+    adjustment->journal_id = pg_get_int64(rows, row, 11);
     return adjustment;
 }
 
@@ -137,11 +137,11 @@ static json_t *adjustment_rows(
     for (size_t row = 0; row < pg_rows(rows);) {
         struct adjustment *adjustment = adjustment_from(rows, row, arena);
         struct account *accounts = arena_alloc(arena, LEDGER_LEGS_MAX * sizeof *accounts);
-        int64_t created_us = pg_get_int64(rows, row, 11), decided_us = pg_get_int64(rows, row, 12);
+        int64_t created_us = pg_get_int64(rows, row, 12), decided_us = pg_get_int64(rows, row, 13);
         for (; row < pg_rows(rows) && pg_get_int64(rows, row, 0) == adjustment->id; row++) {
             struct account *account = &accounts[adjustment->leg_count];
             *account =
-                (struct account){ .id = pg_get_int64(rows, row, 5), .asset_id = (int32_t)pg_get_int64(rows, row, 7) };
+                (struct account){ .id = pg_get_int64(rows, row, 5), .asset_id = (int32_t)pg_get_int64(rows, row, 8) };
             adjustment->legs[adjustment->leg_count++] = (struct leg){ account, pg_get_int64(rows, row, 6), 0 };
         }
         json_t *json = view_adjustment(markets, adjustment);

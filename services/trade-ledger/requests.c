@@ -285,7 +285,7 @@ static const struct door {
     { "POST", "/ledger/journals/*/reverse", COMMAND_REVERSE, true, read_reverse, .for_operators = true },
     { "POST", "/ledger/journals", COMMAND_JOURNAL, true, read_journal, .for_operators = true },
     { "POST", "/ledger/journals/batch", COMMAND_JOURNAL_MANY, true, read_journals, .for_operators = true },
-    { "POST", "/ledger/adjustments", COMMAND_PROPOSE, true, read_journal, .for_operators = true },
+    { "POST", "/ledger/adjustments", COMMAND_PROPOSE, true, read_proposal, .for_operators = true },
     { "POST", "/ledger/adjustments/*/approve", COMMAND_DECIDE_ADJUSTMENT, true, read_approve, .for_operators = true },
     { "POST", "/ledger/adjustments/*/reject", COMMAND_DECIDE_ADJUSTMENT, true, read_reject, .for_operators = true },
     { "PATCH", "/admin/accounts/*", COMMAND_ACCOUNT_CHANGE, false, read_account_change, .for_operators = true },

@@ -107,6 +107,21 @@ bool read_journal(const struct http_request *r, struct arena *arena, struct comm
     return journal_from_json(r->json, arena, &command->journal, e);
 }
 
+/* As a journal, or {"reverses": id, "reference"?}. */
+bool read_proposal(const struct http_request *r, struct arena *arena, struct command *command, struct error *e)
+{
+    static const char *const fields[] = { "reverses", "reference", NULL };
+    uint64_t id;
+    if (!json_object_get(r->json, "reverses"))
+        return journal_from_json(r->json, arena, &command->journal, e);
+    command->journal = (struct journal_request){ .note = "" };
+    if (!json_only_fields(r->json, fields, e) || !id_from_json(r->json, "reverses", &id, e) ||
+        !json_opt_string(r->json, "reference", "", &command->journal.note, e))
+        return false;
+    command->journal.reverses = (int64_t)id;
+    return id > 0 || error_field(e, ERROR_INVALID, "missing-field", "reverses", "reverses is missing");
+}
+
 /* {"<name>": [...], "mode": "all" | "each"}. What cannot be read of one element is that one's answer where each stands
  * alone. */
 static bool many_from_json(

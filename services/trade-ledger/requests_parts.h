@@ -23,4 +23,5 @@ bool read_void(const struct http_request *r, struct arena *arena, struct command
 bool read_reverse(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_approve(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_reject(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
+bool read_proposal(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);
 bool read_account_change(const struct http_request *r, struct arena *arena, struct command *command, struct error *e);

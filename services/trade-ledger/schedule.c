@@ -47,15 +47,22 @@ static void go_on(struct schedule *schedule)
 
 void schedule_attempted(struct schedule *schedule, bool made, int64_t now_us)
 {
-    if (made || ++schedule->attempts >= SCHEDULE_ATTEMPTS_MAX)
-        go_on(schedule);
-    else
+    if (!made && ++schedule->attempts < SCHEDULE_ATTEMPTS_MAX) {
         schedule->next_us = now_us + schedule_retry_us;
+        return;
+    }
+    schedule->failures = made ? 0 : schedule->failures + 1;
+    go_on(schedule);
+    if (!made && schedule->status == SCHEDULE_FINISHED)
+        schedule->status = SCHEDULE_FAILED;
+    else if (schedule->failures >= SCHEDULE_FAILURES_MAX)
+        schedule->status = SCHEDULE_SUSPENDED;
 }
 
 void schedule_resume(struct schedule *schedule, int64_t now_us)
 {
     schedule->status = SCHEDULE_ACTIVE;
+    schedule->failures = 0;
     while (schedule->status == SCHEDULE_ACTIVE && schedule->every != EVERY_ONCE &&
            schedule_time(schedule->every, schedule->first_us, schedule->occurrence) < now_us)
         go_on(schedule);

@@ -2,16 +2,24 @@
  *
  * Occurrences are counted from the first, so that nothing drifts: a monthly one that begins on the 31st comes on the
  * last day of shorter months and on the 31st of longer ones. One that is refused is tried again an hour later, three
- * times in all; then that occurrence is given up and the next one stands. What was missed while nothing ran is made up.
+ * times in all; then that occurrence is given up and the next one stands. After three given up in a row it is suspended
+ * until its owner resumes it; where there is no next one it has failed. What was missed while nothing ran is made up.
  */
 #pragma once
 
 #include "types.h"
 
 enum schedule_every { EVERY_ONCE = 1, EVERY_DAY, EVERY_WEEK, EVERY_MONTH };
-enum schedule_status { SCHEDULE_ACTIVE = 1, SCHEDULE_PAUSED, SCHEDULE_CANCELLED, SCHEDULE_FINISHED };
+enum schedule_status {
+    SCHEDULE_ACTIVE = PENSTOCK__LEDGER__V1__SCHEDULE_STATUS__SCHEDULE_STATUS_ACTIVE,
+    SCHEDULE_PAUSED = PENSTOCK__LEDGER__V1__SCHEDULE_STATUS__SCHEDULE_STATUS_PAUSED,
+    SCHEDULE_CANCELLED = PENSTOCK__LEDGER__V1__SCHEDULE_STATUS__SCHEDULE_STATUS_CANCELLED,
+    SCHEDULE_FINISHED = PENSTOCK__LEDGER__V1__SCHEDULE_STATUS__SCHEDULE_STATUS_FINISHED,
+    SCHEDULE_FAILED = PENSTOCK__LEDGER__V1__SCHEDULE_STATUS__SCHEDULE_STATUS_FAILED,
+    SCHEDULE_SUSPENDED = PENSTOCK__LEDGER__V1__SCHEDULE_STATUS__SCHEDULE_STATUS_SUSPENDED,
+};
 
-enum { SCHEDULE_ATTEMPTS_MAX = 3, SCHEDULE_OCCURRENCES_MAX = 100000 };
+enum { SCHEDULE_ATTEMPTS_MAX = 3, SCHEDULE_FAILURES_MAX = 3, SCHEDULE_OCCURRENCES_MAX = 100000 };
 
 static const int64_t schedule_retry_us = 3600000000;
 
@@ -19,7 +27,8 @@ struct schedule {
     enum schedule_every every;
     int64_t first_us;
     int64_t occurrence, next_us;
-    int32_t attempts;
+    int32_t attempts; /* at the next occurrence, that failed */
+    int32_t failures; /* occurrences in a row that were given up */
     enum schedule_status status;
 };
 

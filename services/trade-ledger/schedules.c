@@ -3,8 +3,9 @@
 #include "../chassis/decimal.h"
 #include "../chassis/log.h"
 #include "../chassis/metrics.h"
+#include "events.h"
 #include "reading.h"
-#include "schedule.h"
+#include "requests.h"
 #include "sql.h"
 #include "views.h"
 
@@ -17,17 +18,7 @@
 enum { SCHEDULES_AT_ONCE = 200, RUNS_SHOWN = 50 };
 
 static const char *const every_names[] = { "", "once", "day", "week", "month" };
-static const char *const status_names[] = { "", "active", "paused", "cancelled", "finished" };
-
-/* A row as all schedule queries list it. */
-struct scheduled {
-    int64_t id;
-    uint64_t user_id, to_user_id;
-    const struct asset *asset;
-    int64_t amount, created_us;
-    const char *note; /* borrowed from the rows */
-    struct schedule schedule;
-};
+static const char *const status_names[] = { "", "active", "paused", "cancelled", "finished", "failed", "suspended" };
 
 static bool from_row(const struct markets *markets, const struct pg_result *rows, size_t row, struct scheduled *ret)
 {
@@ -43,7 +34,8 @@ static bool from_row(const struct markets *markets, const struct pg_result *rows
             .occurrence = pg_get_int64(rows, row, 8),
             .next_us = pg_get_int64(rows, row, 9),
             .attempts = (int32_t)pg_get_int64(rows, row, 10),
-            .status = (enum schedule_status)pg_get_int64(rows, row, 11) },
+            .status = (enum schedule_status)pg_get_int64(rows, row, 11),
+            .failures = (int32_t)pg_get_int64(rows, row, 13) },
         .created_us = pg_get_int64(rows, row, 12),
     };
     return ret->asset != NULL;
@@ -83,6 +75,7 @@ static bool save(struct pg *pg, struct arena *arena, const struct scheduled *all
     pg_arg_int64s(pg, COLUMN(int64_t, n, all[i].schedule.next_us), n);
     pg_arg_int32s(pg, COLUMN(int32_t, n, all[i].schedule.attempts), n);
     pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)all[i].schedule.status), n);
+    pg_arg_int32s(pg, COLUMN(int32_t, n, all[i].schedule.failures), n);
     return pg_query(pg, &sql_schedules_save, NULL, e);
 }
 
@@ -99,11 +92,33 @@ static bool save_runs(struct pg *pg, struct arena *arena, const struct scheduled
     return pg_send(pg, &sql_scheduled_runs_insert, NULL, e);
 }
 
+static void count(const char *outcome, size_t n)
+{
+    char label[32];
+    snprintf(label, sizeof label, "outcome=\"%s\"", outcome);
+    metric_add(metric_counter("ledger_scheduled_transfers_total", label, "Attempts at scheduled transfers"), n);
+}
+
+/* Its owner learns of it by the event and by its state, an operator by the log and the metric too. */
+static void tell_failure(struct outbox *outbox, const struct scheduled *now, int64_t occurrence, int32_t attempt,
+    const struct error *why, int64_t now_us)
+{
+    bool given_up = now->schedule.occurrence > occurrence;
+    event_scheduled_transfer_failed(outbox, now, occurrence, attempt, why, now_us);
+    log_warn("scheduled transfer %" PRId64 " of user %" PRIu64 " failed%s: %s", now->id, now->user_id,
+        now->schedule.status == SCHEDULE_SUSPENDED ? " and is suspended"
+        : given_up                                 ? " and is given up"
+                                                   : "",
+        why->message);
+    count("failed", 1);
+    count("given_up", given_up);
+    count("suspended", now->schedule.status == SCHEDULE_SUSPENDED);
+}
+
 static bool make(struct pg *pg, struct outbox *outbox, struct trade_ledger *service, struct arena *arena,
     struct scheduled *due, size_t n, int64_t now_us, struct error *e)
 {
     struct command *commands = arena_alloc(arena, (n + 1) * sizeof *commands);
-    size_t failed = 0;
     for (size_t i = 0; i < n; i++)
         transfer_command(arena, &due[i], &commands[i]);
     if (!commands_run(pg, outbox, service, arena, commands, n, now_us, e) ||
@@ -111,14 +126,13 @@ static bool make(struct pg *pg, struct outbox *outbox, struct trade_ledger *serv
         return false;
     for (size_t i = 0; i < n; i++) {
         bool made = commands[i].error.kind == ERROR_NONE;
-        failed += !made;
-        if (!made)
-            log_warn("scheduled transfer %" PRId64 " failed: %s", due[i].id, commands[i].error.message);
+        const struct schedule before = due[i].schedule;
         schedule_attempted(&due[i].schedule, made, now_us);
+        if (made)
+            count("made", 1);
+        else
+            tell_failure(outbox, &due[i], before.occurrence, before.attempts + 1, &commands[i].error, now_us);
     }
-    static const char name[] = "ledger_scheduled_transfers_total", help[] = "Attempts at scheduled transfers";
-    metric_add(metric_counter(name, "outcome=\"made\"", help), n - failed);
-    metric_add(metric_counter(name, "outcome=\"failed\"", help), failed);
     return save(pg, arena, due, n, e);
 }
 
@@ -167,6 +181,7 @@ static json_t *scheduled_json(const struct scheduled *s)
     set(json, "next_at", runs ? view_time(s->schedule.next_us) : json_null());
     set(json, "occurrence", json_integer(s->schedule.occurrence));
     set(json, "failed_attempts", json_integer(s->schedule.attempts));
+    set(json, "failed_in_a_row", json_integer(s->schedule.failures));
     set(json, "created_at", view_time(s->created_us));
     return json;
 }
@@ -268,28 +283,59 @@ bool post_schedule(
     return true;
 }
 
-bool get_schedules(
-    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+/* With the last attempt, if there was one. whose: for operators. */
+static json_t *listed_json(const struct pg_result *rows, size_t row, const struct scheduled *s, bool whose)
 {
-    (void)outbox;
-    struct page page;
+    json_t *json = scheduled_json(s);
+    bool tried = !pg_is_null(rows, row, 14);
+    set(json, "last_attempt_at", tried ? view_time(pg_get_int64(rows, row, 14)) : json_null());
+    set(json, "last_problem",
+        tried && !pg_is_null(rows, row, 15) ? json_string(pg_get_text(rows, row, 15)) : json_null());
+    if (whose)
+        set(json, "user_id", view_id(s->user_id));
+    return json;
+}
+
+static bool list(struct pg *pg, const struct pg_statement *statement, int64_t user_id, const struct page *page,
+    bool whose, struct http_reply *reply, struct error *e)
+{
     MARKETS_REF(markets);
     CLEANUP(pg_result_free) struct pg_result *rows = NULL;
-    if (!page_from_query(request, "schedules", &page, e))
+    pg_arg_int64(pg, user_id);
+    pg_arg_int64(pg, page->before);
+    pg_arg_int64(pg, page->limit);
+    if (!pg_query(pg, statement, &rows, e))
         return false;
-    pg_arg_int64(pg, (int64_t)request->claims.user_id);
-    pg_arg_int64(pg, page.before);
-    pg_arg_int64(pg, page.limit);
-    if (!pg_query(pg, &sql_schedules_list, &rows, e))
-        return false;
-    json_t *list = json_array();
+    json_t *all = json_array();
     struct scheduled s = { 0 };
     for (size_t i = 0; i < pg_rows(rows); i++) {
         if (from_row(markets.set, rows, i, &s))
-            json_array_append_new(list, scheduled_json(&s));
+            json_array_append_new(all, listed_json(rows, i, &s, whose));
     }
-    reply_page(reply, "schedules", list, &page, s.id);
+    reply_page(reply, "schedules", all, page, s.id);
     return true;
+}
+
+bool get_schedules(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    struct page page;
+    (void)outbox;
+    return page_from_query(request, "schedules", &page, e) &&
+           list(pg, &sql_schedules_list, (int64_t)request->claims.user_id, &page, false, reply, e);
+}
+
+bool get_admin_schedules(
+    struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
+{
+    struct page page;
+    int64_t user_id;
+    (void)outbox;
+    if (!claims_operator(&request->claims))
+        return error_field(e, ERROR_DENIED, "role-needed", "", "this needs the role of an operator");
+    return query_int(request->query, "user_id", 0, 1, INT64_MAX, &user_id, e) &&
+           page_from_query(request, "admin-schedules", &page, e) &&
+           list(pg, &sql_schedules_failing, user_id, &page, true, reply, e);
 }
 
 static bool find(struct pg *pg, const struct pg_statement *statement, const struct http_request *request,
@@ -354,7 +400,8 @@ static bool change(struct pg *pg, const struct http_request *request, struct htt
     CLEANUP(pg_result_free) struct pg_result *rows = NULL;
     if (!find(pg, &sql_schedule_lock, request, markets.set, &rows, &s, e))
         return false;
-    bool closed = s.schedule.status == SCHEDULE_CANCELLED || s.schedule.status == SCHEDULE_FINISHED;
+    bool closed = s.schedule.status == SCHEDULE_CANCELLED || s.schedule.status == SCHEDULE_FINISHED ||
+                  s.schedule.status == SCHEDULE_FAILED;
     if (closed && s.schedule.status != wanted)
         return error_field(
             e, ERROR_CONFLICT, "schedule-closed", "schedule_id", "the schedule is %s", status_names[s.schedule.status]);

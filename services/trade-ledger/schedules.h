@@ -3,6 +3,17 @@
 
 #include "../chassis/http.h"
 #include "commands.h"
+#include "schedule.h"
+
+/* A scheduled transfer, as all its queries list it. */
+struct scheduled {
+    int64_t id;
+    uint64_t user_id, to_user_id;
+    const struct asset *asset;
+    int64_t amount, created_us;
+    const char *note; /* borrowed from the rows */
+    struct schedule schedule;
+};
 
 /* One transaction's worth of what is due: the transfer and what becomes of its schedule together, each occurrence once
  * (its key in the inbox names it). *ret_done: attempts. Runs in the caller's transaction. */
@@ -13,6 +24,9 @@ bool post_schedule(struct pg *pg, struct outbox *outbox, const struct http_reque
     struct error *e);
 bool get_schedules(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
+/* For operators: everyone's that fail. */
+bool get_admin_schedules(struct pg *pg, struct outbox *outbox, const struct http_request *request,
+    struct http_reply *reply, struct error *e);
 bool get_schedule(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,
     struct error *e);
 bool pause_schedule(struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply,

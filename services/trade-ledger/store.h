@@ -25,6 +25,10 @@ MUST_CHECK bool store_save_postings(struct pg *pg, const struct booking *booking
     size_t order_count, struct market_progress *const *progress, size_t progress_count, int64_t now_us,
     struct error *e);
 
+/* Rows of account_changes. Queued. */
+MUST_CHECK bool store_account_changes(struct pg *pg, struct arena *arena, const struct account_change *changes,
+    size_t count, int64_t now_us, struct error *e);
+
 /* One row of accounts, by the columns of accounts_lock.sql and its like. */
 void store_account_from_row(const struct pg_result *rows, size_t row, struct account *ret);
 

@@ -70,6 +70,19 @@ void store_adjustment_from_row(const struct pg_result *rows, size_t row, struct 
         .status = (enum adjustment_status)pg_get_int64(rows, row, 2),
         .note = pg_is_null(rows, row, 3) ? NULL : arena_strdup(arena, pg_get_text(rows, row, 3)),
         .effective_at_us = pg_get_int64(rows, row, 4),
+        .reverses = pg_get_int64(rows, row, 7),
+    };
+}
+
+/* What an adjustment undoes, unless the batch names it too. */
+static void fill_reversed(struct batch *batch, int64_t id, const struct pg_result *rows, size_t row)
+{
+    struct old_journal **slot = (struct old_journal **)table_slot(batch->old_journals, &id, sizeof id);
+    if (*slot)
+        return;
+    *slot = arena_alloc(batch->arena, sizeof **slot);
+    **slot = (struct old_journal){
+        .id = id, .kind = (enum journal_kind)pg_get_int64(rows, row, 8), .reversed = pg_get_bool(rows, row, 9)
     };
 }
 
@@ -82,6 +95,8 @@ void store_fill_adjustments(struct batch *batch, const struct pg_result *rows)
         if (!*slot) {
             *slot = arena_alloc(batch->arena, sizeof **slot);
             store_adjustment_from_row(rows, row, batch->arena, *slot);
+            if ((*slot)->reverses)
+                fill_reversed(batch, (*slot)->reverses, rows, row);
         }
         struct adjustment *adjustment = *slot;
         adjustment->too_new |= !is_locked(batch, pg_get_int64(rows, row, 5));
@@ -92,11 +107,9 @@ void store_fill_adjustments(struct batch *batch, const struct pg_result *rows)
     }
 }
 
-static bool save_account_changes(struct pg *pg, const struct batch *batch, struct error *e)
+bool store_account_changes(
+    struct pg *pg, struct arena *arena, const struct account_change *changes, size_t n, int64_t now_us, struct error *e)
 {
-    struct arena *arena = batch->arena;
-    const struct account_change *changes = batch->account_changes;
-    size_t n = batch->account_change_count;
     if (n == 0)
         return true;
     pg_arg_int64s(pg, COLUMN(int64_t, n, changes[i].account_id), n);
@@ -104,7 +117,7 @@ static bool save_account_changes(struct pg *pg, const struct batch *batch, struc
     pg_arg_int32s(pg, COLUMN(int32_t, n, (int32_t)changes[i].status), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, changes[i].overdraft_minor), n);
     pg_arg_texts(pg, COLUMN(const char *, n, changes[i].reason), n);
-    pg_arg_int64(pg, batch->now_us);
+    pg_arg_int64(pg, now_us);
     return pg_send(pg, &sql_account_changes_insert, NULL, e);
 }
 
@@ -153,6 +166,7 @@ static bool save_new_adjustment(
     pg_arg_text(pg, adjustment->note);
     pg_arg_int64(pg, adjustment->effective_at_us);
     pg_arg_int64(pg, batch->now_us);
+    pg_arg_int64(pg, adjustment->reverses);
     return pg_send(pg, &sql_adjustments_insert, NULL, e);
 }
 
@@ -187,6 +201,7 @@ static bool save_adjustments(struct pg *pg, const struct batch *batch, struct er
 
 bool store_save_money(struct pg *pg, const struct batch *batch, struct error *e)
 {
-    return save_account_changes(pg, batch, e) && save_new_pending(pg, batch, e) && save_pending_steps(pg, batch, e) &&
-           save_adjustments(pg, batch, e);
+    return store_account_changes(
+               pg, batch->arena, batch->account_changes, batch->account_change_count, batch->now_us, e) &&
+           save_new_pending(pg, batch, e) && save_pending_steps(pg, batch, e) && save_adjustments(pg, batch, e);
 }

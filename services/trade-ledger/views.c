@@ -338,6 +338,8 @@ json_t *view_adjustment(const struct markets *markets, const struct adjustment *
     set(json, "status", json_string(name_in(adjustment_names, ARRAY_LEN(adjustment_names), (int)adjustment->status)));
     set(json, "proposed_by", view_id(adjustment->proposed_by));
     set(json, "legs", legs);
+    if (adjustment->reverses)
+        set(json, "reverses", view_id((uint64_t)adjustment->reverses));
     if (adjustment->note)
         set(json, "reference", json_string(adjustment->note));
     if (adjustment->effective_at_us)

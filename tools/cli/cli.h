@@ -82,6 +82,8 @@ int cmd_transfer_post(struct cli *cli, int argc, char **argv);
 int cmd_transfer_void(struct cli *cli, int argc, char **argv);
 int cmd_admin_reverse(struct cli *cli, int argc, char **argv);
 int cmd_ledger_import(struct cli *cli, int argc, char **argv);
+int cmd_admin_schedules(struct cli *cli, int argc, char **argv);
+int cmd_admin_propose_reversal(struct cli *cli, int argc, char **argv);
 int cmd_admin_propose(struct cli *cli, int argc, char **argv);
 int cmd_admin_approve(struct cli *cli, int argc, char **argv);
 int cmd_admin_reject(struct cli *cli, int argc, char **argv);

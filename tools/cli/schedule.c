@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 static const char *const columns[] = { "schedule_id", "status", "to_user_id", "currency", "amount", "every", "next_at",
-    "failed_attempts", "reference", NULL };
+    "failed_attempts", "failed_in_a_row", "last_problem", "reference", NULL };
 
 static int print_one(const struct cli *cli, json_t *json)
 {
@@ -54,7 +54,7 @@ int cmd_schedule_add(struct cli *cli, int argc, char **argv)
     return result == CLI_OK ? print_one(cli, json) : result;
 }
 
-int cmd_schedule_list(struct cli *cli, int argc, char **argv)
+static int show_list(struct cli *cli, int argc, char **argv, const char *base, const char *const *shown)
 {
     static const struct option options[] = { { "limit", required_argument, NULL, 'l' },
         { "cursor", required_argument, NULL, 'c' }, { 0 } };
@@ -67,7 +67,7 @@ int cmd_schedule_list(struct cli *cli, int argc, char **argv)
         else
             return CLI_USAGE;
     }
-    CLEANUP(xfree) char *path = xasprintf("/api/schedules?limit=%s%s%s", limit, *cursor ? "&cursor=" : "", cursor);
+    CLEANUP(xfree) char *path = xasprintf("%s?limit=%s%s%s", base, limit, *cursor ? "&cursor=" : "", cursor);
     json_t *json;
     int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json);
     if (result != CLI_OK)
@@ -75,9 +75,21 @@ int cmd_schedule_list(struct cli *cli, int argc, char **argv)
     if (cli->json)
         print_json(json);
     else
-        print_table(json_object_get(json, "schedules"), columns);
+        print_table(json_object_get(json, "schedules"), shown);
     json_decref(json);
     return CLI_OK;
+}
+
+int cmd_schedule_list(struct cli *cli, int argc, char **argv)
+{
+    return show_list(cli, argc, argv, "/api/schedules", columns);
+}
+
+int cmd_admin_schedules(struct cli *cli, int argc, char **argv)
+{
+    static const char *const shown[] = { "schedule_id", "user_id", "status", "to_user_id", "currency", "amount",
+        "failed_attempts", "failed_in_a_row", "last_attempt_at", "last_problem", NULL };
+    return show_list(cli, argc, argv, "/api/admin/schedules", shown);
 }
 
 static int on_one(struct cli *cli, int argc, char **argv, const char *method, const char *step)

@@ -269,19 +269,10 @@ int cmd_admin_reverse(struct cli *cli, int argc, char **argv)
 
 /* ---- Adjustments by four eyes ---- */
 
-int cmd_admin_propose(struct cli *cli, int argc, char **argv)
+/* Takes the body. */
+static int propose(struct cli *cli, json_t *body)
 {
-    struct error e = { 0 };
     json_t *json;
-    if (argc != 6)
-        return cli_usage(cli, "two accounts, a currency, an amount and a reference are needed");
-    CLEANUP(xfree)
-    char *line = xasprintf("1970-01-01,%s,%s,%s,%s,", argv[1], argv[2], argv[3], argv[4]);
-    json_t *body = csv_journal(line, &e);
-    if (!body)
-        return e.kind == ERROR_NONE ? CLI_USAGE : cli_fail(CLI_USAGE, &e);
-    json_object_del(body, "effective_at");
-    json_object_set_new(body, "reference", json_string(argv[5]));
     int result = post(cli, "/api/ledger/adjustments", NULL, body, &json);
     if (result != CLI_OK)
         return result;
@@ -291,6 +282,28 @@ int cmd_admin_propose(struct cli *cli, int argc, char **argv)
         printf("adjustment %s %s\n", text(json, "adjustment_id"), text(json, "status"));
     json_decref(json);
     return CLI_OK;
+}
+
+int cmd_admin_propose(struct cli *cli, int argc, char **argv)
+{
+    struct error e = { 0 };
+    if (argc != 6)
+        return cli_usage(cli, "two accounts, a currency, an amount and a reference are needed");
+    CLEANUP(xfree)
+    char *line = xasprintf("1970-01-01,%s,%s,%s,%s,", argv[1], argv[2], argv[3], argv[4]);
+    json_t *body = csv_journal(line, &e);
+    if (!body)
+        return e.kind == ERROR_NONE ? CLI_USAGE : cli_fail(CLI_USAGE, &e);
+    json_object_del(body, "effective_at");
+    json_object_set_new(body, "reference", json_string(argv[5]));
+    return propose(cli, body);
+}
+
+int cmd_admin_propose_reversal(struct cli *cli, int argc, char **argv)
+{
+    if (argc != 3)
+        return cli_usage(cli, "a journal's id and a reason are needed");
+    return propose(cli, json_pack("{s:s, s:s}", "reverses", argv[1], "reference", argv[2]));
 }
 
 static int decide(struct cli *cli, int argc, char **argv, const char *decision)

@@ -1,6 +1,6 @@
 -- One of a user's scheduled transfers. $1 user, $2 id.
 SELECT s.id, s.user_id, s.to_user_id, s.asset_id::int4, s.amount, s.note, s.every::int4, microseconds(s.first_at), s.occurrence,
-       microseconds(s.next_at), s.attempts, s.status::int4, microseconds(s.created_at)
+       microseconds(s.next_at), s.attempts, s.status::int4, microseconds(s.created_at), s.failures
   FROM scheduled_transfers s
  WHERE s.user_id = $1::int8 AND s.id = $2::int8
    FOR UPDATE

@@ -1,7 +1,9 @@
--- A user's scheduled transfers, newest first. $1 user, $2 only ids below, $3 at most.
+-- A user's scheduled transfers, newest first, with the time and the problem of the last attempt. $1 user, $2 only ids below, $3 at most.
 SELECT s.id, s.user_id, s.to_user_id, s.asset_id::int4, s.amount, s.note, s.every::int4, microseconds(s.first_at), s.occurrence,
-       microseconds(s.next_at), s.attempts, s.status::int4, microseconds(s.created_at)
+       microseconds(s.next_at), s.attempts, s.status::int4, microseconds(s.created_at), s.failures,
+       microseconds(r.at), r.problem
   FROM scheduled_transfers s
+  LEFT JOIN LATERAL (SELECT at, problem FROM scheduled_runs WHERE schedule_id = s.id ORDER BY occurrence DESC, attempt DESC LIMIT 1) r ON true
  WHERE s.user_id = $1::int8 AND s.id < $2::int8
  ORDER BY s.id DESC
  LIMIT $3::int8

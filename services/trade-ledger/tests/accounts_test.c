@@ -2,6 +2,7 @@
 #include "testing.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #define TO_8(amount) "{\"to_user_id\":\"8\",\"currency\":\"USD\",\"amount\":\"" amount "\"}"
@@ -90,6 +91,30 @@ Test(accounts, terms_and_movements_of_one_batch_are_stored_together)
             answers[i].problem);
     cr_expect_eq(ask(world, "SELECT status * 100 + available FROM accounts WHERE owner_id = 7"), 300);
     check_invariants(world);
+}
+
+Test(accounts, each_change_is_told_by_an_event_and_a_refused_one_is_not)
+{
+    int64_t account;
+    struct world *world = one_rich_user(&account);
+    cr_assert_eq(change_account(world, account, FREEZE).status, 200);
+    cr_assert_eq(change_account(world, account, "{\"overdraft\":\"50\",\"reason\":\"credit line\"}").status, 200);
+    cr_assert_eq(change_account(world, account, "{\"status\":\"closed\",\"reason\":\"x\"}").status, 409);
+    cr_assert_eq(change_account(world, 999, FREEZE).status, 404);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM outbox WHERE topic = 'accounts.events.v1' AND key = '7' AND type = "
+                            "'penstock.ledger.v1.AccountChanged'"),
+        2);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM outbox WHERE topic = 'accounts.events.v1'"), 2);
+    Penstock__Ledger__V1__AccountChanged *told = last_event(world, &penstock__ledger__v1__account_changed__descriptor);
+    cr_expect(told->account_id == (uint64_t)account && told->owner_id == 7 && told->changed_by == 1000);
+    cr_expect(told->kind == PENSTOCK__LEDGER__V1__ACCOUNT_KIND__ACCOUNT_KIND_USER && told->asset_id == 1);
+    cr_expect_eq(told->status, PENSTOCK__LEDGER__V1__ACCOUNT_STATUS__ACCOUNT_STATUS_FROZEN, "all terms as they are");
+    cr_expect_eq(told->overdraft_minor, 5000000000);
+    cr_expect_str_eq(told->asset, "USD");
+    cr_expect_str_eq(told->reason, "credit line");
+    cr_expect_eq(told->changed_at_us, ask(world, "SELECT (extract(epoch FROM max(changed_at)) * 1000000)::int8 FROM "
+                                                 "account_changes"));
+    protobuf_c_message_free_unpacked(&told->base, NULL);
 }
 
 Test(accounts, changes_that_make_no_sense_or_come_from_others_than_operators_are_refused)

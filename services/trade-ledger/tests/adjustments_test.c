@@ -151,3 +151,105 @@ Test(adjustments, where_journals_are_checked_nobody_books_alone)
     cr_expect_eq(decide(world, CHECKER, id, "approve").status, 200);
     cr_expect_eq(dollars(world), 101);
 }
+
+static struct answer reverse(struct world *world, uint64_t user, const char *journal)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/ledger/journals/%s/reverse", journal);
+    return ask_for(world, user, path, journal, "{}");
+}
+
+Test(adjustments, where_journals_are_checked_a_reversal_needs_a_second_person_too)
+{
+    struct world *world = one_user();
+    char journal[24], body[96], id[24], other[24];
+    snprintf(journal, sizeof journal, "%" PRId64, ask(world, "SELECT id FROM journals WHERE kind = 1"));
+    snprintf(body, sizeof body, "{\"reverses\":\"%s\",\"reference\":\"a mistake\"}", journal);
+    world_service()->settings.manual_journals = MANUAL_JOURNALS_CHECKED;
+    struct answer alone = reverse(world, MAKER, journal);
+    cr_expect(
+        alone.status == 403 && strcmp(alone.problem, "approval-needed") == 0, "%d %s", alone.status, alone.problem);
+    proposed(world, body, id);
+    proposed(world, body, other);
+    cr_expect_eq(dollars(world), 100, "a proposal moves nothing");
+    cr_expect_eq(decide(world, MAKER, id, "approve").status, 403);
+    struct answer approved = decide(world, CHECKER, id, "approve");
+    cr_assert_eq(approved.status, 200, "%s", approved.message);
+    cr_expect_str_eq(text_of(&approved, "reverses"), journal);
+    cr_expect_eq(dollars(world), 0);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM journals r JOIN adjustments a ON a.journal_id = r.id WHERE r.kind = "
+                            "10 AND r.reference = 'journal:' || a.reverses AND r.note = 'a mistake'"),
+        1);
+    struct answer twice = decide(world, CHECKER, other, "approve");
+    cr_expect(
+        twice.status == 409 && strcmp(twice.problem, "already-reversed") == 0, "%d %s", twice.status, twice.problem);
+    cr_expect_eq(decide(world, CHECKER, other, "reject").status, 200);
+    struct ask list = { .user_id = MAKER, .id = id, .query = "", .by_operator = true };
+    struct answer one = get(world, get_adjustments, list);
+    cr_expect_str_eq(text_of(&one, "reverses"), journal);
+    cr_expect_str_eq(text_of(&one, "decided_by"), "1001");
+    check_invariants(world);
+}
+
+Test(adjustments, two_of_one_batch_that_undo_the_same_journal_undo_it_once)
+{
+    struct world *world = one_user();
+    char journal[24], body[96], ids[2][24], paths[2][64];
+    snprintf(journal, sizeof journal, "%" PRId64, ask(world, "SELECT id FROM journals WHERE kind = 1"));
+    snprintf(body, sizeof body, "{\"reverses\":\"%s\"}", journal);
+    struct ask asks[3];
+    struct answer answers[ARRAY_LEN(asks)];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(paths[i], sizeof paths[i], "/ledger/adjustments/%s/approve", proposed(world, body, ids[i]));
+        asks[i] = (struct ask){ CHECKER, "POST", paths[i], ids[i], paths[i], "{}", NULL, .by_operator = true };
+    }
+    asks[2] =
+        (struct ask){ CHECKER, "POST", "/ledger/journals/1/reverse", journal, "r", "{}", NULL, .by_operator = true };
+    cr_assert(command_batch(world->pg, world->outbox, asks, answers, ARRAY_LEN(asks)));
+    cr_expect(answers[0].status == 200 && answers[1].status == 409 && answers[2].status == 409, "%d %d %d",
+        answers[0].status, answers[1].status, answers[2].status);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM journals WHERE kind = 10"), 1);
+    check_invariants(world);
+}
+
+Test(adjustments, only_what_can_be_reversed_can_be_proposed_for_it)
+{
+    static const struct {
+        const char *body;
+        int status;
+        const char *problem, *field;
+    } cases[] = {
+        { "{\"reverses\":\"999\"}", 404, "journal-not-found", "reverses" },
+        { "{\"reverses\":\"0\"}", 400, "invalid-id", "reverses" },
+        { "{\"reverses\":null}", 400, "missing-field", "reverses" },
+        { "{\"reverses\":\"x\"}", 400, "invalid-id", "reverses" },
+        { "{\"reverses\":1}", 400, "wrong-type", "reverses" },
+        { "{\"reverses\":\"1\",\"legs\":[]}", 400, "unknown-field", "legs" },
+        { "{\"reverses\":\"1\",\"effective_at\":\"2020-01-01T00:00:00Z\"}", 400, "unknown-field", "effective_at" },
+    };
+    struct world *world = one_user();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct answer answer = ask_for(world, MAKER, "/ledger/adjustments", NULL, cases[i].body);
+        cr_expect(answer.status == cases[i].status && strcmp(answer.problem, cases[i].problem) == 0 &&
+                      strcmp(answer.field, cases[i].field) == 0,
+            "%s: %d %s %s", cases[i].body, answer.status, answer.problem, answer.field);
+    }
+    struct answer order = place(world, 7, "o",
+        "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"10\",\"quantity\":\"1\"}");
+    cr_assert_eq(order.status, 201, "%s", order.message);
+    char body[96];
+    snprintf(body, sizeof body, "{\"reverses\":\"%" PRId64 "\"}", ask(world, "SELECT id FROM journals WHERE kind = 2"));
+    struct answer hold = ask_for(world, MAKER, "/ledger/adjustments", NULL, body);
+    cr_expect(hold.status == 409 && strcmp(hold.problem, "not-reversible") == 0, "%d %s", hold.status, hold.problem);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM adjustments"), 0);
+}
+
+/* Nobody's own money is anybody else's business. */
+Test(adjustments, where_journals_are_checked_users_pay_as_ever)
+{
+    struct world *world = one_user();
+    cr_assert_eq(top_up(world, 8, "seed", "{\"currency\":\"USD\",\"amount\":\"1\"}").status, 201);
+    world_service()->settings.manual_journals = MANUAL_JOURNALS_CHECKED;
+    struct answer paid = transfer(world, 7, "p", "{\"to_user_id\":\"8\",\"currency\":\"USD\",\"amount\":\"1\"}");
+    cr_expect_eq(paid.status, 201, "%s", paid.problem);
+}

@@ -154,6 +154,29 @@ static posting *fill(const struct pair *pair, int64_t lots, uint64_t trade_id)
     return fixture_fill_posting(arena_new(), &f);
 }
 
+/* What was agreed is settled whatever has become of the account; then nobody but the ledger itself has changed it. */
+Test(postings, an_execution_into_a_closed_account_freezes_it_and_that_is_kept_and_told)
+{
+    struct world *world = world_new();
+    struct error e = { 0 };
+    cr_assert_eq(top_up(world, 1, "c", "{\"currency\":\"BTC\",\"amount\":\"1\"}").status, 201);
+    struct pair pair = two_orders(world);
+    cr_assert_eq(transfer(world, 1, "t", "{\"to_user_id\":\"2\",\"currency\":\"BTC\",\"amount\":\"1\"}").status, 201);
+    int64_t account = ask(world, "SELECT id FROM accounts WHERE owner_id = 1 AND asset_id = 2");
+    cr_assert_eq(change_account(world, account, "{\"status\":\"closed\",\"reason\":\"x\"}").status, 200);
+    posting *all = fill(&pair, 1000000, 1);
+    struct delivery delivery = postings(1, &all, 1);
+    cr_assert(deliver(world, events_postings, &delivery, 1, &e), "%s", e.message);
+    cr_assert_eq(delivery.verdict.kind, ERROR_NONE, "%s", delivery.verdict.message);
+    cr_expect_eq(ask(world, "SELECT status FROM accounts WHERE owner_id = 1 AND asset_id = 2"), ACCOUNT_FROZEN);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM account_changes WHERE changed_by = 0 AND status = 2"), 1);
+    Penstock__Ledger__V1__AccountChanged *told = last_event(world, &penstock__ledger__v1__account_changed__descriptor);
+    cr_expect(told->changed_by == 0 && told->account_id == (uint64_t)account && told->owner_id == 1 &&
+              told->status == PENSTOCK__LEDGER__V1__ACCOUNT_STATUS__ACCOUNT_STATUS_FROZEN);
+    protobuf_c_message_free_unpacked(&told->base, NULL);
+    check_invariants(world);
+}
+
 Test(postings, executions_and_releases_of_one_batch_move_money_orders_and_the_last_price)
 {
     struct world *world = world_new();

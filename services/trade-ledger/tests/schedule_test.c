@@ -65,7 +65,27 @@ Test(schedule, once_is_finished_when_it_is_made_or_given_up)
     cr_expect_eq(made.status, SCHEDULE_FINISHED);
     for (int i = 0; i < SCHEDULE_ATTEMPTS_MAX; i++)
         schedule_attempted(&failed, false, failed.next_us);
-    cr_expect_eq(failed.status, SCHEDULE_FINISHED);
+    cr_expect_eq(failed.status, SCHEDULE_FAILED);
+}
+
+/* Every attempt of `occurrences` fails. */
+static void fail_all(struct schedule *s, int occurrences)
+{
+    for (int i = 0; i < occurrences * SCHEDULE_ATTEMPTS_MAX; i++)
+        schedule_attempted(s, false, s->next_us);
+}
+
+Test(schedule, is_suspended_after_so_many_failures_in_a_row_and_begins_anew_when_it_is_resumed)
+{
+    struct schedule s = monthly();
+    fail_all(&s, SCHEDULE_FAILURES_MAX - 1);
+    cr_expect(s.status == SCHEDULE_ACTIVE && s.failures == SCHEDULE_FAILURES_MAX - 1);
+    schedule_attempted(&s, true, s.next_us);
+    cr_expect(s.status == SCHEDULE_ACTIVE && s.failures == 0, "one that is made breaks the row");
+    fail_all(&s, SCHEDULE_FAILURES_MAX);
+    cr_expect_eq(s.status, SCHEDULE_SUSPENDED);
+    schedule_resume(&s, s.next_us);
+    cr_expect(s.status == SCHEDULE_ACTIVE && s.failures == 0 && s.attempts == 0);
 }
 
 Test(schedule, what_came_due_in_a_pause_is_left_out)

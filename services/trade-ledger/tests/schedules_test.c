@@ -92,6 +92,73 @@ Test(schedules, one_without_funds_is_kept_as_failed_and_tried_again)
     check_invariants(world);
 }
 
+static size_t failing(struct world *world, uint64_t operator_id, const char *query, struct answer *ret)
+{
+    *ret = get(world, get_admin_schedules,
+        (struct ask){ .user_id = operator_id, .query = query, .by_operator = operator_id == 1000 });
+    return json_array_size(json_object_get(ret->json, "schedules"));
+}
+
+Test(schedules, one_that_goes_on_failing_is_told_listed_and_suspended_until_its_owner_resumes_it)
+{
+    struct world *world = world_with_users();
+    int64_t first;
+    struct answer made = schedule(world, "k", "day", "30", &first), fine, list;
+    fine = schedule(world, "f", "day", "1", &first);
+    cr_assert(made.status == 201 && fine.status == 201);
+    cr_expect_eq(failing(world, 1000, "", &list), 0);
+    run_at(world, first);
+    cr_expect_eq(failing(world, 1000, "", &list), 1, "from its first failure, and only this one");
+    Penstock__Ledger__V1__ScheduledTransferFailed *told =
+        last_event(world, &penstock__ledger__v1__scheduled_transfer_failed__descriptor);
+    cr_expect(told->user_id == 7 && told->to_user_id == 8 && told->occurrence == 0 && told->attempt == 1 &&
+              told->amount_minor == 3000000000 && !told->given_up && told->next_attempt_at_us == first + hour_us);
+    cr_expect_str_eq(told->problem, "insufficient-funds");
+    protobuf_c_message_free_unpacked(&told->base, NULL);
+    for (int day = 0; day < SCHEDULE_FAILURES_MAX; day++)
+        for (int hour = 0; hour < SCHEDULE_ATTEMPTS_MAX; hour++)
+            run_at(world, first + (24 * day + hour) * hour_us);
+    run_at(world, first + 24 * 10 * hour_us);
+    cr_expect_eq(ask(world, "SELECT count(*) FROM outbox WHERE topic = 'accounts.events.v1' AND key = '7' AND type = "
+                            "'penstock.ledger.v1.ScheduledTransferFailed'"),
+        SCHEDULE_FAILURES_MAX * SCHEDULE_ATTEMPTS_MAX, "and no more once it is suspended");
+    told = last_event(world, &penstock__ledger__v1__scheduled_transfer_failed__descriptor);
+    cr_expect(told->given_up && told->next_attempt_at_us == 0 &&
+              told->status == PENSTOCK__LEDGER__V1__SCHEDULE_STATUS__SCHEDULE_STATUS_SUSPENDED);
+    protobuf_c_message_free_unpacked(&told->base, NULL);
+    cr_expect_eq(failing(world, 1000, "user_id=7", &list), 1);
+    const json_t *row = json_array_get(json_object_get(list.json, "schedules"), 0);
+    cr_expect_str_eq(json_string_value(json_object_get(row, "status")), "suspended");
+    cr_expect_str_eq(json_string_value(json_object_get(row, "last_problem")), "insufficient-funds");
+    cr_expect_str_eq(json_string_value(json_object_get(row, "user_id")), "7");
+    cr_expect_eq(failing(world, 1000, "user_id=8", &list), 0);
+    failing(world, 7, "", &list);
+    cr_expect_eq(list.status, 403);
+    struct answer own = get(world, get_schedules, (struct ask){ .user_id = 7, .query = "" });
+    row = json_array_get(json_object_get(own.json, "schedules"), 1);
+    cr_expect_str_eq(json_string_value(json_object_get(row, "last_problem")), "insufficient-funds", "newest first");
+    cr_expect(json_is_null(json_object_get(row, "next_at")));
+    struct answer resumed =
+        get(world, resume_schedule, (struct ask){ .user_id = 7, .id = text_of(&made, "schedule_id"), .query = "" });
+    cr_expect_str_eq(text_of(&resumed, "status"), "active");
+    cr_expect_eq(failing(world, 1000, "", &list), 0);
+    check_invariants(world);
+}
+
+Test(schedules, a_single_one_that_is_given_up_has_failed_for_good)
+{
+    struct world *world = world_with_users();
+    int64_t first;
+    struct answer made = schedule(world, "k", "once", "30", &first), list;
+    for (int hour = 0; hour < SCHEDULE_ATTEMPTS_MAX; hour++)
+        run_at(world, first + hour * hour_us);
+    struct ask one = { .user_id = 7, .id = text_of(&made, "schedule_id"), .query = "" };
+    struct answer now = show(world, 7, one.id);
+    cr_expect_str_eq(text_of(&now, "status"), "failed");
+    cr_expect_eq(get(world, resume_schedule, one).status, 409);
+    cr_expect_eq(failing(world, 1000, "", &list), 1, "an operator still sees it");
+}
+
 Test(schedules, can_be_paused_resumed_and_cancelled)
 {
     struct world *world = world_with_users();

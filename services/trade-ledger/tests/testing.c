@@ -64,6 +64,21 @@ int64_t ask(struct world *world, const char *sql)
     return value;
 }
 
+void *last_event(struct world *world, const ProtobufCMessageDescriptor *type)
+{
+    const char *values[] = { type->name };
+    PGconn *connection = PQconnectdb(world->database.admin_url);
+    PGresult *result = PQexecParams(connection, "SELECT payload FROM outbox WHERE type = $1 ORDER BY id DESC LIMIT 1",
+        1, NULL, values, NULL, NULL, 1);
+    cr_assert(PQntuples(result) == 1, "no event %s", type->name);
+    ProtobufCMessage *message = protobuf_c_message_unpack(
+        type, NULL, (size_t)PQgetlength(result, 0, 0), (const uint8_t *)PQgetvalue(result, 0, 0));
+    cr_assert(message, "%s cannot be read", type->name);
+    PQclear(result);
+    PQfinish(connection);
+    return message;
+}
+
 const char *sqlstate_of(const char *url, const char *sql, char ret_state[6])
 {
     PGconn *connection = PQconnectdb(url);

@@ -23,6 +23,8 @@ struct pg *world_connect(const struct world *world);
 
 /* One number, asked as the superuser. Ends the test when the statement fails. */
 int64_t ask(struct world *world, const char *sql);
+/* The newest event of a type in the outbox, to be freed as protobuf-c says. Ends the test where there is none. */
+void *last_event(struct world *world, const ProtobufCMessageDescriptor *type);
 /* The SQLSTATE that a statement ends with on the server of `url`, "00000" when it works. */
 const char *sqlstate_of(const char *url, const char *sql, char ret_state[6]);
 
