@@ -2,7 +2,7 @@
 # fuzz_test.sh SOURCE BUILD [SECONDS] -- the header fuzzer with its corpus and a few seconds of new inputs; where there is no clang,
 # skipped (77). Longer: tests/fuzz_test.sh libevent-bus build/libevent-bus 600
 set -eu
-source=$1 work=$2/fuzz seconds=${3:-${FUZZ_SECONDS:-5}}
+source=$1 work=$2/fuzz seconds=${3:-${FUZZ_SECONDS:-2}}
 command -v clang >/dev/null || exit 77
 mkdir -p "$work/found"
 cd "$source"

@@ -6,7 +6,7 @@
 set -eu
 source=$(cd "$1" && pwd) bus=$source/../libevent-bus
 mkdir -p "$2/fuzz/found"
-work=$(cd "$2/fuzz" && pwd) seconds=${3:-${FUZZ_SECONDS:-10}}
+work=$(cd "$2/fuzz" && pwd) seconds=${3:-${FUZZ_SECONDS:-2}}
 command -v clang >/dev/null || exit 77
 # shellcheck disable=SC2046 # flags are words
 clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I"$source" -I"$bus/include" \
