@@ -128,6 +128,59 @@ Test(relay, a_transaction_that_waited_for_a_lock_comes_after_the_one_it_waited_f
     }
 }
 
+/* When the relay last looked for new rows, once that is later than `before_us`. */
+static int64_t next_look_us(struct rig *rig, int64_t before_us)
+{
+    int64_t at_us = 0;
+
+    for (int i = 0; i < 12000; i++) {
+        at_us = rig_number(rig->pg,
+            "SELECT coalesce(max(extract(epoch FROM query_start) * 1000000), 0)::bigint "
+            "FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'outbox-relay' AND query LIKE '%pg_current_snapshot()%insert_lsn%' "
+            "AND pid <> pg_backend_pid()");
+        if (at_us > before_us)
+            return at_us;
+        sleep_ms(5);
+    }
+    cr_assert_fail("the relay has stopped looking");
+    return at_us;
+}
+
+/* A quiet source is looked at ever more rarely: half as long again lies between two looks as between the two before. So
+ * a look that comes in less than half the time was not made by the clock. */
+Test(relay, a_notification_wakes_it_long_before_its_next_look)
+{
+    struct rig rig;
+    struct rig_relay relay;
+    bool woken = false;
+
+    rig_open(&rig);
+    rig.options.poll_max_us = 3600 * (int64_t)1000000;
+    rig_start_relay(&rig, &relay);
+    rig_wait_state(&relay, RELAY_ACTIVE, 20);
+    for (int64_t look_us = 0, pause_us = 0; !woken && pause_us < 10000000;) {
+        int64_t at_us = next_look_us(&rig, look_us);
+
+        pause_us = look_us ? at_us - look_us : 0;
+        look_us = at_us;
+        if (pause_us < 300000)
+            continue;
+        rig_sql(rig.pg, "NOTIFY outbox");
+        at_us = next_look_us(&rig, look_us); /* on a machine without a moment to spare it is too late, and the next time
+                                              * there is more time */
+        woken = at_us - look_us < pause_us / 2;
+        look_us = at_us;
+    }
+    cr_assert(woken);
+    rig_sql(rig.pg, "BEGIN");
+    rig_insert(rig.pg, topic, "k", 1);
+    rig_sql(rig.pg, "NOTIFY outbox");
+    rig_sql(rig.pg, "COMMIT");
+    expect_order(&rig, "k:1", 1);
+    rig_stop_relay(&relay);
+}
+
 Test(relay, a_long_transaction_delays_only_its_own_rows)
 {
     struct rig rig;
