@@ -11,6 +11,7 @@ fi
 passed=0 failed=0 relay=''
 pass() { passed=$((passed + 1)); printf 'ok %s\n' "$1"; }
 fail() { failed=$((failed + 1)); printf 'not ok %s\n' "$1"; shift; [ $# -eq 0 ] || printf '     %s\n' "$@"; }
+succeeds() { local text=$1; shift; if "$@"; then pass "$text"; else fail "$text"; fi; }
 expect() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "wanted: $2" "got:    $3"; fi; }
 end() {
     [ -z "$relay" ] || { kill "$relay"; wait "$relay"; } 2>/dev/null
