@@ -18,71 +18,19 @@ enum {
     QUEUE_FULL_POLL_MS = 20,
 };
 
-/* What the caller of a transactional function does next. */
-enum reaction { DONE, AGAIN, ABORT, GIVE_UP };
-
-/* Takes the error. *e is set unless DONE. */
-static enum reaction react(rd_kafka_error_t *error, const char *what, struct error *e)
-{
-    if (!error)
-        return DONE;
-    enum reaction reaction = rd_kafka_error_is_fatal(error)             ? GIVE_UP
-                             : rd_kafka_error_txn_requires_abort(error) ? ABORT
-                             : rd_kafka_error_is_retriable(error)       ? AGAIN
-                                                                        : GIVE_UP;
-    kafka_error_take(error, what, e);
-    e->kind = reaction == GIVE_UP ? ERROR_FATAL : ERROR_TRANSIENT;
-    return reaction;
-}
-
-/* A delivery callback must be there: without one librdkafka waits for a timer before it sees that all is delivered.
- * Failures surface at the commit. */
-static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
-{
-    (void)rk, (void)message, (void)opaque;
-}
-
-static bool make_handle(struct consumer *consumer, const char *transactional_id, struct error *e)
-{
-    const struct {
-        const char *name, *value;
-    } settings[] = {
-        { "transactional.id", transactional_id },
-        { "partitioner", "murmur2_random" },
-        { "linger.ms", "1" },
-        { "transaction.timeout.ms", "60000" },
-    };
-    char why[sizeof e->message];
-    rd_kafka_conf_t *conf;
-    if (!kafka_conf(&consumer->options->kafka, &conf, e))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-        if (!kafka_conf_set(conf, settings[i].name, settings[i].value, e)) {
-            rd_kafka_conf_destroy(conf);
-            return false;
-        }
-    }
-    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
-    consumer->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (consumer->producer)
-        return true;
-    rd_kafka_conf_destroy(conf);
-    return error_set(e, ERROR_INVALID, "Kafka producer: %s", why);
-}
-
 bool publish_open(struct consumer *consumer, struct error *e)
 {
-    char id[KAFKA_TOPIC_MAX];
+    static const char *const settings[] = { "linger.ms", "1", NULL };
     int64_t give_up_us = monotonic_us() + OPEN_TIMEOUT_US;
-    if (!kafka_topic_name(&consumer->options->kafka, consumer->options->transactional_id, id, e) ||
-        !make_handle(consumer, id, e))
+    if (!kafka_transactional_producer(
+            &consumer->options->kafka, consumer->options->transactional_id, settings, &consumer->producer, e))
         return false;
     for (;;) {
-        enum reaction reaction =
-            react(rd_kafka_init_transactions(consumer->producer, CALL_TIMEOUT_MS), "init transactions", e);
-        if (reaction == DONE)
+        enum kafka_reaction reaction =
+            kafka_react(rd_kafka_init_transactions(consumer->producer, CALL_TIMEOUT_MS), "init transactions", e);
+        if (reaction == KAFKA_DONE)
             return true;
-        if (reaction != AGAIN || monotonic_us() > give_up_us)
+        if (reaction != KAFKA_AGAIN || monotonic_us() > give_up_us)
             return false;
     }
 }
@@ -147,16 +95,16 @@ static bool produce_row(struct consumer *consumer, size_t i, struct error *e)
     return kafka_error(code, topic, e);
 }
 
-static bool goes_on(struct consumer *consumer, enum reaction reaction)
+static bool goes_on(struct consumer *consumer, enum kafka_reaction reaction)
 {
-    return reaction == AGAIN && !atomic_load(&consumer->stopping);
+    return reaction == KAFKA_AGAIN && !atomic_load(&consumer->stopping);
 }
 
-static enum reaction send_offsets(struct consumer *consumer, struct error *e)
+static enum kafka_reaction send_offsets(struct consumer *consumer, struct error *e)
 {
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(8);
     rd_kafka_consumer_group_metadata_t *member = rd_kafka_consumer_group_metadata(consumer->rk);
-    enum reaction reaction;
+    enum kafka_reaction reaction;
     for (size_t i = 0; i < consumer->partition_count; i++) {
         const struct partition *partition = &consumer->partition_table[i];
         if (partition->assigned && partition->attempted >= 0)
@@ -164,33 +112,35 @@ static enum reaction send_offsets(struct consumer *consumer, struct error *e)
                 ->offset = partition->attempted;
     }
     do
-        reaction = react(rd_kafka_send_offsets_to_transaction(consumer->producer, offsets, member, CALL_TIMEOUT_MS),
-            "send offsets", e);
+        reaction =
+            kafka_react(rd_kafka_send_offsets_to_transaction(consumer->producer, offsets, member, CALL_TIMEOUT_MS),
+                "send offsets", e);
     while (goes_on(consumer, reaction));
     rd_kafka_consumer_group_metadata_destroy(member);
     rd_kafka_topic_partition_list_destroy(offsets);
     return reaction;
 }
 
-static enum reaction attempt(struct consumer *consumer, struct error *e)
+static enum kafka_reaction attempt(struct consumer *consumer, struct error *e)
 {
-    enum reaction reaction = react(rd_kafka_begin_transaction(consumer->producer), "begin transaction", e);
-    if (reaction != DONE)
+    enum kafka_reaction reaction = kafka_react(rd_kafka_begin_transaction(consumer->producer), "begin transaction", e);
+    if (reaction != KAFKA_DONE)
         return reaction;
     for (size_t i = 0; i < outbox_count(consumer->outbox); i++)
         if (!produce_row(consumer, i, e))
-            return error_is(e, ERROR_FATAL) ? GIVE_UP : ABORT;
+            return error_is(e, ERROR_FATAL) ? KAFKA_GIVE_UP : KAFKA_ABORT;
     rd_kafka_poll(consumer->producer, 0);
     crash_point("publish.produced");
     reaction = send_offsets(consumer, e);
-    if (reaction != DONE)
+    if (reaction != KAFKA_DONE)
         return reaction;
     crash_point("publish.offsets_sent");
     /* A commit that timed out is resumed, never aborted: the broker may have it already. */
     do
-        reaction = react(rd_kafka_commit_transaction(consumer->producer, CALL_TIMEOUT_MS), "commit transaction", e);
+        reaction =
+            kafka_react(rd_kafka_commit_transaction(consumer->producer, CALL_TIMEOUT_MS), "commit transaction", e);
     while (goes_on(consumer, reaction));
-    if (reaction == DONE)
+    if (reaction == KAFKA_DONE)
         crash_point("publish.committed");
     return reaction;
 }
@@ -198,17 +148,18 @@ static enum reaction attempt(struct consumer *consumer, struct error *e)
 bool publish_batch(struct consumer *consumer, struct error *e)
 {
     struct error why = { 0 };
-    enum reaction reaction = attempt(consumer, e), aborted;
-    if (reaction == DONE)
+    enum kafka_reaction reaction = attempt(consumer, e), aborted;
+    if (reaction == KAFKA_DONE)
         return true;
-    if (reaction == GIVE_UP)
+    if (reaction == KAFKA_GIVE_UP)
         e->kind = ERROR_FATAL;
-    if (reaction != ABORT)
+    if (reaction != KAFKA_ABORT)
         return false; /* AGAIN: it is stopping */
     do
-        aborted = react(rd_kafka_abort_transaction(consumer->producer, CALL_TIMEOUT_MS), "abort transaction", &why);
+        aborted =
+            kafka_react(rd_kafka_abort_transaction(consumer->producer, CALL_TIMEOUT_MS), "abort transaction", &why);
     while (goes_on(consumer, aborted));
-    if (aborted != DONE) {
+    if (aborted != KAFKA_DONE) {
         *e = why;
         e->kind = ERROR_FATAL;
     }

@@ -143,3 +143,57 @@ bool kafka_topic_name(
         return error_set(e, ERROR_INVALID, "name is longer than %d bytes: %s%.80s", KAFKA_TOPIC_MAX - 1, prefix, bare);
     return true;
 }
+
+/* ---- Transactions ---- */
+
+enum kafka_reaction kafka_react(rd_kafka_error_t *error, const char *what, struct error *e)
+{
+    if (!error)
+        return KAFKA_DONE;
+    enum kafka_reaction reaction = rd_kafka_error_is_fatal(error)             ? KAFKA_GIVE_UP
+                                   : rd_kafka_error_txn_requires_abort(error) ? KAFKA_ABORT
+                                   : rd_kafka_error_is_retriable(error)       ? KAFKA_AGAIN
+                                                                              : KAFKA_GIVE_UP;
+    kafka_error_take(error, what, e);
+    if (reaction == KAFKA_GIVE_UP)
+        e->kind = ERROR_FATAL;
+    return reaction;
+}
+
+/* Must be there: without one librdkafka waits for a timer before it sees that all is delivered. */
+static void ignore_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+    (void)rk, (void)message, (void)opaque;
+}
+
+static bool set_transactional(rd_kafka_conf_t *conf, const char *id, const char *const *settings, struct error *e)
+{
+    if (!kafka_conf_set(conf, "transactional.id", id, e) ||
+        !kafka_conf_set(conf, "transaction.timeout.ms", "60000", e) ||
+        !kafka_conf_set(conf, "partitioner", "murmur2_random", e))
+        return false;
+    for (; settings && settings[0]; settings += 2)
+        if (!kafka_conf_set(conf, settings[0], settings[1], e))
+            return false;
+    return true;
+}
+
+bool kafka_transactional_producer(const struct kafka_options *options, const char *transactional_id,
+    const char *const *settings, rd_kafka_t **ret_producer, struct error *e)
+{
+    char id[KAFKA_TOPIC_MAX], why[sizeof e->message];
+    rd_kafka_conf_t *conf;
+
+    if (!kafka_topic_name(options, transactional_id, id, e) || !kafka_conf(options, &conf, e))
+        return false;
+    if (!set_transactional(conf, id, settings, e)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    rd_kafka_conf_set_dr_msg_cb(conf, ignore_delivery);
+    *ret_producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    if (*ret_producer)
+        return true;
+    rd_kafka_conf_destroy(conf);
+    return error_set(e, ERROR_INVALID, "Kafka producer: %s", why);
+}

@@ -18,79 +18,20 @@ struct publisher {
     rd_kafka_topic_t *topics[OUTPUT_TOPICS];
 };
 
-/* What the caller of a transactional function does next. */
-enum reaction { DONE, AGAIN, ABORT, GIVE_UP };
-
-/* Takes the error. *e is set unless DONE. */
-static enum reaction react(rd_kafka_error_t *error, const char *what, struct error *e)
-{
-    if (!error)
-        return DONE;
-
-    enum reaction reaction = rd_kafka_error_is_fatal(error)             ? GIVE_UP
-                             : rd_kafka_error_txn_requires_abort(error) ? ABORT
-                             : rd_kafka_error_is_retriable(error)       ? AGAIN
-                                                                        : GIVE_UP;
-
-    kafka_error_take(error, what, e);
-    if (reaction == GIVE_UP)
-        e->kind = ERROR_FATAL;
-    return reaction;
-}
-
-/* A delivery callback must be there: without one librdkafka waits for a timer before it sees that all is delivered.
- * Failures surface at the commit. */
-static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
-{
-    (void)rk;
-    (void)message;
-    (void)opaque;
-}
-
-static bool make_handle(
-    const struct kafka_options *options, const char *transactional_id, rd_kafka_t **ret_rk, struct error *e)
-{
-    const struct {
-        const char *name, *value;
-    } settings[] = {
-        { "transactional.id", transactional_id },
-        { "partitioner", "murmur2_random" },
-        { "linger.ms", "50" }, /* large batches; the commit flushes and waits for nobody */
-        { "compression.type", "lz4" },
-        { "transaction.timeout.ms", "60000" },
-    };
-    char why[sizeof e->message];
-    rd_kafka_conf_t *conf;
-
-    if (!kafka_conf(options, &conf, e))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        if (!kafka_conf_set(conf, settings[i].name, settings[i].value, e)) {
-            rd_kafka_conf_destroy(conf);
-            return false;
-        }
-    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
-    *ret_rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (*ret_rk)
-        return true;
-    rd_kafka_conf_destroy(conf);
-    return error_set(e, ERROR_INVALID, "Kafka producer: %s", why);
-}
-
 static bool init_transactions(struct publisher *publisher, const atomic_bool *stop, struct error *e)
 {
     int64_t give_up_us = monotonic_us() + OPEN_TIMEOUT_US;
 
     for (;;) {
-        switch (react(rd_kafka_init_transactions(publisher->rk, CALL_TIMEOUT_MS), "init transactions", e)) {
-        case DONE:
+        switch (kafka_react(rd_kafka_init_transactions(publisher->rk, CALL_TIMEOUT_MS), "init transactions", e)) {
+        case KAFKA_DONE:
             return true;
-        case AGAIN:
+        case KAFKA_AGAIN:
             if (atomic_load(stop) || monotonic_us() > give_up_us)
                 return false;
             break;
-        case ABORT:
-        case GIVE_UP:
+        case KAFKA_ABORT:
+        case KAFKA_GIVE_UP:
             return false;
         }
     }
@@ -100,13 +41,14 @@ bool publisher_open(const struct kafka_options *options, const char *bare_topic,
     const atomic_bool *stop, struct publisher **ret_publisher, struct error *e)
 {
     CLEANUP(publisher_free) struct publisher *publisher = xcalloc(1, sizeof *publisher);
-    char bare_id[KAFKA_TOPIC_MAX], id[KAFKA_TOPIC_MAX], name[KAFKA_TOPIC_MAX];
+    /* Large batches: the commit flushes, and waits for nobody. */
+    static const char *const settings[] = { "linger.ms", "50", "compression.type", "lz4", NULL };
+    char id[KAFKA_TOPIC_MAX], name[KAFKA_TOPIC_MAX];
 
-    snprintf(bare_id, sizeof bare_id, "engine-%s-%d", bare_topic, partition);
+    snprintf(id, sizeof id, "engine-%s-%d", bare_topic, partition);
     publisher->partition = partition;
-    if (!kafka_topic_name(options, bare_id, id, e) ||
-        !kafka_topic_name(options, bare_topic, publisher->input_topic, e) ||
-        !make_handle(options, id, &publisher->rk, e))
+    if (!kafka_topic_name(options, bare_topic, publisher->input_topic, e) ||
+        !kafka_transactional_producer(options, id, settings, &publisher->rk, e))
         return false;
     for (size_t i = 0; i < OUTPUT_TOPICS; i++) {
         if (!kafka_topic_name(options, output_topic_names[i], name, e))
@@ -157,35 +99,35 @@ static bool produce(struct publisher *publisher, const struct output *output, st
 }
 
 /* A produce call that fails inside a transaction (but for a fatal error) is settled by aborting. */
-static enum reaction produce_all(struct publisher *publisher, const struct outputs *outputs, struct error *e)
+static enum kafka_reaction produce_all(struct publisher *publisher, const struct outputs *outputs, struct error *e)
 {
     for (size_t i = 0; i < outputs_count(outputs); i++) {
         if (produce(publisher, outputs_at(outputs, i), e))
             continue;
         if (e->kind == ERROR_INVALID)
             e->kind = ERROR_FATAL; /* the same bytes would be refused again */
-        return e->kind == ERROR_TRANSIENT ? ABORT : GIVE_UP;
+        return e->kind == ERROR_TRANSIENT ? KAFKA_ABORT : KAFKA_GIVE_UP;
     }
     rd_kafka_poll(publisher->rk, 0);
-    return DONE;
+    return KAFKA_DONE;
 }
 
 /* While the broker is away a call is repeated; a stop ends that. */
-static bool goes_on(enum reaction reaction, const atomic_bool *stop)
+static bool goes_on(enum kafka_reaction reaction, const atomic_bool *stop)
 {
-    return reaction == AGAIN && !atomic_load(stop);
+    return reaction == KAFKA_AGAIN && !atomic_load(stop);
 }
 
-static enum reaction send_offset(
+static enum kafka_reaction send_offset(
     struct publisher *publisher, rd_kafka_t *consumer, int64_t next_offset, const atomic_bool *stop, struct error *e)
 {
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
     rd_kafka_consumer_group_metadata_t *member = rd_kafka_consumer_group_metadata(consumer);
-    enum reaction reaction;
+    enum kafka_reaction reaction;
 
     rd_kafka_topic_partition_list_add(offsets, publisher->input_topic, publisher->partition)->offset = next_offset;
     do
-        reaction = react(
+        reaction = kafka_react(
             rd_kafka_send_offsets_to_transaction(publisher->rk, offsets, member, CALL_TIMEOUT_MS), "send offsets", e);
     while (goes_on(reaction, stop));
     rd_kafka_consumer_group_metadata_destroy(member);
@@ -193,28 +135,28 @@ static enum reaction send_offset(
     return reaction;
 }
 
-static enum reaction attempt(struct publisher *publisher, rd_kafka_t *consumer, const struct outputs *outputs,
+static enum kafka_reaction attempt(struct publisher *publisher, rd_kafka_t *consumer, const struct outputs *outputs,
     int64_t next_offset, const atomic_bool *stop, struct publisher_times *ret_times, struct error *e)
 {
     int64_t began_us = monotonic_us(), produced_us;
-    enum reaction reaction = react(rd_kafka_begin_transaction(publisher->rk), "begin transaction", e);
+    enum kafka_reaction reaction = kafka_react(rd_kafka_begin_transaction(publisher->rk), "begin transaction", e);
 
-    if (reaction != DONE)
+    if (reaction != KAFKA_DONE)
         return reaction;
     reaction = produce_all(publisher, outputs, e);
-    if (reaction != DONE)
+    if (reaction != KAFKA_DONE)
         return reaction;
     produced_us = monotonic_us();
     crash_point("engine.produced");
     reaction = send_offset(publisher, consumer, next_offset, stop, e);
-    if (reaction != DONE)
+    if (reaction != KAFKA_DONE)
         return reaction;
     crash_point("engine.offsets_sent");
     /* A commit that timed out is resumed, never aborted: the broker may have it already. */
     do
-        reaction = react(rd_kafka_commit_transaction(publisher->rk, CALL_TIMEOUT_MS), "commit transaction", e);
+        reaction = kafka_react(rd_kafka_commit_transaction(publisher->rk, CALL_TIMEOUT_MS), "commit transaction", e);
     while (goes_on(reaction, stop));
-    if (reaction == DONE)
+    if (reaction == KAFKA_DONE)
         crash_point("engine.committed");
     *ret_times = (struct publisher_times){ produced_us - began_us, monotonic_us() - produced_us };
     return reaction;
@@ -222,12 +164,12 @@ static enum reaction attempt(struct publisher *publisher, rd_kafka_t *consumer, 
 
 static bool abort_transaction(struct publisher *publisher, const atomic_bool *stop, struct error *e)
 {
-    enum reaction reaction;
+    enum kafka_reaction reaction;
 
     do
-        reaction = react(rd_kafka_abort_transaction(publisher->rk, CALL_TIMEOUT_MS), "abort transaction", e);
+        reaction = kafka_react(rd_kafka_abort_transaction(publisher->rk, CALL_TIMEOUT_MS), "abort transaction", e);
     while (goes_on(reaction, stop));
-    return reaction == DONE;
+    return reaction == KAFKA_DONE;
 }
 
 bool publisher_commit(struct publisher *publisher, rd_kafka_t *consumer, const struct outputs *outputs,
@@ -237,18 +179,18 @@ bool publisher_commit(struct publisher *publisher, rd_kafka_t *consumer, const s
 
     for (;;) {
         switch (attempt(publisher, consumer, outputs, next_offset, stop, ret_times, e)) {
-        case DONE:
+        case KAFKA_DONE:
             return true;
-        case ABORT:
+        case KAFKA_ABORT:
             if (!abort_transaction(publisher, stop, e)) {
                 e->kind = atomic_load(stop) ? ERROR_TRANSIENT : ERROR_FATAL;
                 return false;
             }
             break;
-        case AGAIN:
+        case KAFKA_AGAIN:
             e->kind = ERROR_TRANSIENT;
             return false;
-        case GIVE_UP:
+        case KAFKA_GIVE_UP:
             e->kind = ERROR_FATAL;
             return false;
         }

@@ -28,3 +28,23 @@ EB_API MUST_CHECK bool kafka_topic_name(
 /* rd_kafka error → kind; both always return false. The second takes the object and destroys it. */
 EB_API bool kafka_error(rd_kafka_resp_err_t code, const char *what, struct error *e);
 EB_API bool kafka_error_take(rd_kafka_error_t *error, const char *what, struct error *e);
+
+/* ---- Transactions ---- */
+
+/* What the caller of a transactional function does next. */
+enum kafka_reaction {
+    KAFKA_DONE,
+    KAFKA_AGAIN,   /* the same call: it takes up what it began. A commit is never aborted here: it may have happened */
+    KAFKA_ABORT,   /* abort; then the same events may be sent again */
+    KAFKA_GIVE_UP, /* another one has the transactional id, or nothing that this producer could do helps */
+};
+
+/* Takes what a transactional function returned; NULL is DONE. *e is set unless DONE: FATAL with GIVE_UP, else
+ * TRANSIENT. */
+EB_API MUST_CHECK enum kafka_reaction kafka_react(rd_kafka_error_t *error, const char *what, struct error *e);
+
+/* A producer for transactions; rd_kafka_init_transactions() is the caller's. Partitions are chosen as Java does; what
+ * could not be delivered is told by the commit. transactional_id is bare; settings: further properties, name, value,
+ * …, NULL. *ret_producer is the caller's (rd_kafka_destroy). Errors: INVALID. */
+EB_API MUST_CHECK bool kafka_transactional_producer(const struct kafka_options *options, const char *transactional_id,
+    const char *const *settings, rd_kafka_t **ret_producer, struct error *e);
