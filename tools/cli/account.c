@@ -94,21 +94,7 @@ int cmd_logout(struct cli *cli, int argc, char **argv)
 /* Commands that are one GET: as JSON, or the given table of its array `list` (NULL: the object itself). */
 static int show(struct cli *cli, const char *path, bool with_token, const char *list, const char *const *columns)
 {
-    json_t *json;
-    int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = with_token }, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json) {
-        print_json(json);
-    } else if (list) {
-        print_table(json_object_get(json, list), columns);
-    } else {
-        json_t *rows = json_pack("[O]", json);
-        print_table(rows, columns);
-        json_decref(rows);
-    }
-    json_decref(json);
-    return CLI_OK;
+    return call_table(cli, &(struct api_call){ "GET", path, .with_token = with_token }, list, columns);
 }
 
 int cmd_whoami(struct cli *cli, int argc, char **argv)
@@ -122,11 +108,10 @@ int cmd_topup(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = { { "key", required_argument, NULL, 'k' },
         { "reference", required_argument, NULL, 'r' }, { 0 } };
-    char key[33];
-    const char *given_key = NULL, *reference = NULL;
+    const char *key = NULL, *reference = NULL;
     for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
         if (option == 'k')
-            given_key = optarg;
+            key = optarg;
         else if (option == 'r')
             reference = optarg;
         else
@@ -134,24 +119,13 @@ int cmd_topup(struct cli *cli, int argc, char **argv)
     }
     if (argc - optind != 2)
         return cli_usage(cli, "a currency and an amount are needed");
-    random_key(key);
-    json_t *body = json_pack("{s:s, s:s}", "currency", argv[optind], "amount", argv[optind + 1]), *json;
+    json_t *body = json_pack("{s:s, s:s}", "currency", argv[optind], "amount", argv[optind + 1]);
     if (reference)
         json_object_set_new(body, "reference", json_string(reference));
-    int result = api_call(cli,
-        &(struct api_call){ "POST", "/api/fund/topup", .body = body, .idempotency_key = given_key ? given_key : key,
-            .with_token = true },
-        &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        printf("topped up %s %s; available %s\n", json_string_value(json_object_get(json, "amount")),
-            json_string_value(json_object_get(json, "currency")),
-            json_string_value(json_object_get(json_object_get(json, "balance"), "available")));
-    json_decref(json);
-    return CLI_OK;
+    return call_line(cli,
+        &(struct api_call){
+            "POST", "/api/fund/topup", .body = body, .with_key = true, .idempotency_key = key, .with_token = true },
+        "topped up {amount} {currency}; available {balance.available}");
 }
 
 int cmd_markets(struct cli *cli, int argc, char **argv)
@@ -206,13 +180,8 @@ int cmd_trades(struct cli *cli, int argc, char **argv)
 {
     json_t *json;
     int result = show_market(cli, argc, argv, "limit", "trades", &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        print_table(json_object_get(json, "trades"),
-            (const char *const[]){ "trade_id", "executed_at", "taker_side", "price", "quantity", NULL });
-    json_decref(json);
-    return CLI_OK;
+    return result != CLI_OK
+               ? result
+               : show_table(cli, json, "trades",
+                     (const char *const[]){ "trade_id", "executed_at", "taker_side", "price", "quantity", NULL });
 }

@@ -116,8 +116,8 @@ int cli_option(const struct cli *cli, int argc, char **argv, const struct option
 struct api_call {
     const char *method, *path;   /* path with query */
     json_t *body;                /* taken; NULL: none */
-    const char *idempotency_key; /* NULL: none */
-    bool with_token;
+    const char *idempotency_key; /* NULL: none, or with_key: a random one */
+    bool with_key, with_token;
     const char *file_type; /* not NULL: the body is a file of that content type, borrowed: */
     const char *file;
     size_t file_len;
@@ -137,3 +137,10 @@ void session_forget(void);
 void print_json(const json_t *json); /* one line */
 /* rows: array of objects; columns: NULL-terminated field names, also the headings. */
 void print_table(const json_t *rows, const char *const *columns);
+/* How a command ends: its answer, which is taken, as it came with --json; else as a table of its array `list` (NULL: of
+ * itself), or as a line in which {field} and {object.field} stand for what is there. Both give CLI_OK. */
+int show_table(const struct cli *cli, json_t *answer, const char *list, const char *const *columns);
+int show_line(const struct cli *cli, json_t *answer, const char *line);
+/* The same with the call that brings the answer. */
+int call_table(struct cli *cli, const struct api_call *call, const char *list, const char *const *columns);
+int call_line(struct cli *cli, const struct api_call *call, const char *line);

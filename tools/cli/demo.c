@@ -48,12 +48,9 @@ static uint64_t next_random(uint64_t *state) /* xorshift64*, Vigna 2016 */
 
 static int call(struct cli *cli, struct bot *bot, const char *method, const char *path, json_t *body, json_t **ret_json)
 {
-    char key[33];
-    random_key(key);
     setenv("PENSTOCK_SESSION", bot->path, 1);
-    return api_call(cli,
-        &(struct api_call){ method, path, .body = body, .idempotency_key = body ? key : NULL, .with_token = true },
-        ret_json);
+    return api_call(
+        cli, &(struct api_call){ method, path, .body = body, .with_key = body, .with_token = true }, ret_json);
 }
 
 static int fund(struct cli *cli, struct bot *bot, const char *asset, const char *amount)

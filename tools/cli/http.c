@@ -95,10 +95,10 @@ static int report_problem(const struct cli *cli, const struct reply *reply, cons
     return reply->status >= 500 ? CLI_UNREACHABLE : CLI_REFUSED;
 }
 
-/* Exchanges the refresh token for new tokens; the new session replaces the old one in *session. */
-static bool refresh(const struct cli *cli, json_t **session)
+/* Exchanges the refresh token for new tokens, which replace the old ones in `session`. */
+static bool refresh(const struct cli *cli, json_t *session)
 {
-    const json_t *token = json_object_get(*session, "refresh_token");
+    const json_t *token = json_object_get(session, "refresh_token");
     struct reply reply = { 0 };
     struct error e = { 0 };
     if (!json_is_string(token))
@@ -111,9 +111,9 @@ static bool refresh(const struct cli *cli, json_t **session)
     xfree(reply.data);
     if (!fresh)
         return false;
-    json_object_update(*session, fresh);
+    json_object_update(session, fresh);
     json_decref(fresh);
-    return session_save(*session, &e);
+    return session_save(session, &e);
 }
 
 /* Paths are put together from arguments: what would need encoding is no symbol, id, number, time or status. */
@@ -122,23 +122,12 @@ static bool path_is_plain(const char *path)
     return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=._%:-")] == '\0';
 }
 
-int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
+/* All attempts are one request: they have the same key. */
+static int call_in_session(struct cli *cli, const struct api_call *call, json_t *session, json_t **ret_json)
 {
     struct error e = { 0 };
     struct reply reply = { 0 };
-    json_t *session = call->with_token ? session_load() : NULL;
     int result = CLI_OK;
-    *ret_json = NULL;
-    if (!path_is_plain(call->path)) {
-        json_decref(session);
-        json_decref(call->body);
-        return cli_usage(cli, "an argument has a character that no symbol, id, number or time has");
-    }
-    if (call->with_token && !session) {
-        error_set(&e, ERROR_UNAUTHENTICATED, "not logged in: penstock login --email … first");
-        json_decref(call->body);
-        return cli_fail(CLI_NO_SESSION, &e);
-    }
     for (int attempt = 0; attempt < 2; attempt++) {
         const char *token = json_string_value(json_object_get(session, "access_token"));
         xfree(reply.data);
@@ -147,7 +136,7 @@ int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
             result = cli_fail(CLI_UNREACHABLE, &e);
             break;
         }
-        if (reply.status != 401 || !session || attempt > 0 || !refresh(cli, &session))
+        if (reply.status != 401 || !session || attempt > 0 || !refresh(cli, session))
             break;
     }
     json_t *json = result == CLI_OK && reply.len > 0 ? json_loadb(reply.data, reply.len, 0, NULL) : NULL;
@@ -160,6 +149,29 @@ int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
     if (result == CLI_OK && call->ret_text)
         *call->ret_text = xstrndup(reply.data ? reply.data : "", reply.len);
     xfree(reply.data);
+    return result;
+}
+
+int api_call(struct cli *cli, const struct api_call *call, json_t **ret_json)
+{
+    struct api_call keyed = *call;
+    struct error e = { 0 };
+    char key[33];
+    json_t *session = call->with_token ? session_load() : NULL;
+    int result;
+    *ret_json = NULL;
+    if (call->with_key && !call->idempotency_key) {
+        random_key(key);
+        keyed.idempotency_key = key;
+    }
+    if (!path_is_plain(call->path)) {
+        result = cli_usage(cli, "an argument has a character that no symbol, id, number or time has");
+    } else if (call->with_token && !session) {
+        error_set(&e, ERROR_UNAUTHENTICATED, "not logged in: penstock login --email … first");
+        result = cli_fail(CLI_NO_SESSION, &e);
+    } else {
+        result = call_in_session(cli, &keyed, session, ret_json);
+    }
     json_decref(session);
     json_decref(call->body);
     return result;

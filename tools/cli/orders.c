@@ -22,12 +22,7 @@ static void json_decref_cleanup(json_t **json)
 /* Prints the answer: the JSON, or the order and its status. Takes it. */
 static int say_order(const struct cli *cli, json_t *json)
 {
-    if (cli->json)
-        print_json(json);
-    else
-        printf("order %s %s\n", text(json, "order_id"), text(json, "status"));
-    json_decref(json);
-    return CLI_OK;
+    return show_line(cli, json, "order {order_id} {status}");
 }
 
 int cmd_order_place(struct cli *cli, int argc, char **argv)
@@ -44,10 +39,9 @@ int cmd_order_place(struct cli *cli, int argc, char **argv)
         ['f'] = "self_trade_prevention",
         ['c'] = "client_order_id",
         ['i'] = "time_in_force" };
-    const char *type = NULL, *given_key = NULL;
+    const char *type = NULL, *key = NULL;
     bool post_only = false, slide = false, by_quote = false, stops = false;
     __attribute__((cleanup(json_decref_cleanup))) json_t *body = json_object();
-    char key[33];
     for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
         switch (option) {
         case 't':
@@ -63,7 +57,7 @@ int cmd_order_place(struct cli *cli, int argc, char **argv)
             by_quote = true;
             break;
         case 'k':
-            given_key = optarg;
+            key = optarg;
             break;
         case '?':
             return CLI_USAGE;
@@ -86,11 +80,10 @@ int cmd_order_place(struct cli *cli, int argc, char **argv)
         json_object_set_new(body, "post_only", json_true());
     if (slide)
         json_object_set_new(body, "post_only_mode", json_string("slide"));
-    random_key(key);
     json_t *json;
     int result = api_call(cli,
-        &(struct api_call){ "POST", "/api/orders", .body = json_incref(body),
-            .idempotency_key = given_key ? given_key : key, .with_token = true },
+        &(struct api_call){ "POST", "/api/orders", .body = json_incref(body), .with_key = true, .idempotency_key = key,
+            .with_token = true },
         &json);
     return result == CLI_OK ? say_order(cli, json) : result;
 }
@@ -115,28 +108,17 @@ int cmd_order_get(struct cli *cli, int argc, char **argv)
 {
     json_t *json;
     int result = one_order(cli, argc, argv, "GET", "", &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json) {
-        print_json(json);
-    } else {
-        json_t *rows = json_pack("[O]", json);
-        print_table(rows, order_columns);
-        json_decref(rows);
-    }
-    json_decref(json);
-    return CLI_OK;
+    return result == CLI_OK ? show_table(cli, json, NULL, order_columns) : result;
 }
 
 int cmd_order_batch(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = { { "key", required_argument, NULL, 'k' }, { 0 } };
-    const char *given_key = NULL;
-    char key[33];
+    const char *key = NULL;
     json_error_t why;
     json_t *json, *answer;
     size_t i;
-    for (int option; (option = cli_option(cli, argc, argv, options)) != -1; given_key = optarg)
+    for (int option; (option = cli_option(cli, argc, argv, options)) != -1; key = optarg)
         if (option == '?')
             return CLI_USAGE;
     if (argc - optind != 1)
@@ -145,11 +127,10 @@ int cmd_order_batch(struct cli *cli, int argc, char **argv)
     json_t *orders = strcmp(path, "-") == 0 ? json_loadf(stdin, 0, &why) : json_load_file(path, 0, &why);
     if (!orders)
         return cli_usage(cli, "%s, line %d: %s", path, why.line, why.text);
-    random_key(key);
     int result = api_call(cli,
         &(struct api_call){ "POST", "/api/orders/batch",
-            .body = json_is_array(orders) ? json_pack("{s:o}", "orders", orders) : orders,
-            .idempotency_key = given_key ? given_key : key, .with_token = true },
+            .body = json_is_array(orders) ? json_pack("{s:o}", "orders", orders) : orders, .with_key = true,
+            .idempotency_key = key, .with_token = true },
         &json);
     if (result != CLI_OK)
         return result;
@@ -175,14 +156,7 @@ int cmd_order_fills(struct cli *cli, int argc, char **argv)
         NULL };
     json_t *json;
     int result = one_order(cli, argc, argv, "GET", "/fills", &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        print_table(json_object_get(json, "trades"), columns);
-    json_decref(json);
-    return CLI_OK;
+    return result == CLI_OK ? show_table(cli, json, "trades", columns) : result;
 }
 
 int cmd_order_amend(struct cli *cli, int argc, char **argv)
@@ -210,7 +184,6 @@ int cmd_order_cancel_all(struct cli *cli, int argc, char **argv)
     static const struct option options[] = { { "symbol", required_argument, NULL, 's' },
         { "after", required_argument, NULL, 'a' }, { 0 } };
     const char *symbol = NULL, *after = NULL;
-    json_t *json;
     for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
         if (option == '?')
             return CLI_USAGE;
@@ -221,18 +194,10 @@ int cmd_order_cancel_all(struct cli *cli, int argc, char **argv)
     json_t *body = after    ? json_pack("{s:I}", "timeout_s", (json_int_t)strtoll(after, NULL, 10))
                    : symbol ? json_pack("{s:s}", "symbol", symbol)
                             : json_object();
-    int result = api_call(cli,
+    return call_line(cli,
         &(struct api_call){ "POST", after ? "/api/orders/cancel-all-after" : "/api/orders/cancel-all", .body = body,
             .with_token = true },
-        &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        printf("%s\n", text(json, "status"));
-    json_decref(json);
-    return CLI_OK;
+        "{status}");
 }
 
 int cmd_order_list(struct cli *cli, int argc, char **argv)
@@ -252,16 +217,9 @@ int cmd_order_list(struct cli *cli, int argc, char **argv)
         path = longer;
     }
     path[strlen(path) - 1] = '\0'; /* the last '?' or '&' */
-    json_t *json;
-    int result = optind == argc ? api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json)
-                                : cli_usage(cli, "order list takes no argument");
+    int result = optind == argc
+                     ? call_table(cli, &(struct api_call){ "GET", path, .with_token = true }, "orders", order_columns)
+                     : cli_usage(cli, "order list takes no argument");
     xfree(path);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        print_table(json_object_get(json, "orders"), order_columns);
-    json_decref(json);
-    return CLI_OK;
+    return result;
 }

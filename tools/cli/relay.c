@@ -27,12 +27,7 @@ static int relay_show(struct cli *cli, const char *path, const char *list, const
     json_t *json = NULL;
     int code = relay_call(cli, "GET", path, NULL, &json);
 
-    if (code == CLI_OK && cli->json)
-        print_json(json);
-    else if (code == CLI_OK)
-        print_table(json_object_get(json, list), columns);
-    json_decref(json);
-    return code;
+    return code == CLI_OK ? show_table(cli, json, list, columns) : code;
 }
 
 /* POST /sources/SOURCE/<action>; says `done` when it has worked. */
@@ -44,12 +39,8 @@ static int relay_ask(struct cli *cli, const char *source, const char *action, js
 
     snprintf(path, sizeof path, "/sources/%.64s/%s", source, action);
     code = relay_call(cli, "POST", path, body, &json);
-    if (code == CLI_OK && cli->json)
-        print_json(json);
-    else if (code == CLI_OK)
-        printf("%s: %s\n", source, done);
-    json_decref(json);
-    return code;
+    CLEANUP(xfree) char *line = xasprintf("%.64s: %s", source, done);
+    return code == CLI_OK ? show_line(cli, json, line) : code;
 }
 
 int cmd_relay_status(struct cli *cli, int argc, char **argv)

@@ -27,8 +27,7 @@ int cmd_schedule_add(struct cli *cli, int argc, char **argv)
     static const struct option options[] = { { "first", required_argument, NULL, 'f' },
         { "every", required_argument, NULL, 'e' }, { "reference", required_argument, NULL, 'r' },
         { "key", required_argument, NULL, 'k' }, { 0 } };
-    char key[33];
-    const char *first = NULL, *every = "once", *reference = "", *given_key = NULL;
+    const char *first = NULL, *every = "once", *reference = "", *key = NULL;
     for (int option; (option = cli_option(cli, argc, argv, options)) != -1;) {
         if (option == 'f')
             first = optarg;
@@ -37,19 +36,18 @@ int cmd_schedule_add(struct cli *cli, int argc, char **argv)
         else if (option == 'r')
             reference = optarg;
         else if (option == 'k')
-            given_key = optarg;
+            key = optarg;
         else
             return CLI_USAGE;
     }
     if (argc - optind != 3 || !first)
         return cli_usage(cli, "a user, a currency, an amount and --first are needed");
-    random_key(key);
     json_t *json,
         *body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "to_user_id", argv[optind], "currency", argv[optind + 1],
             "amount", argv[optind + 2], "reference", reference, "every", every, "first_at", first);
     int result = api_call(cli,
-        &(struct api_call){ "POST", "/api/schedules", .body = body, .idempotency_key = given_key ? given_key : key,
-            .with_token = true },
+        &(struct api_call){
+            "POST", "/api/schedules", .body = body, .with_key = true, .idempotency_key = key, .with_token = true },
         &json);
     return result == CLI_OK ? print_one(cli, json) : result;
 }
@@ -68,16 +66,7 @@ static int show_list(struct cli *cli, int argc, char **argv, const char *base, c
             return CLI_USAGE;
     }
     CLEANUP(xfree) char *path = xasprintf("%s?limit=%s%s%s", base, limit, *cursor ? "&cursor=" : "", cursor);
-    json_t *json;
-    int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        print_table(json_object_get(json, "schedules"), shown);
-    json_decref(json);
-    return CLI_OK;
+    return call_table(cli, &(struct api_call){ "GET", path, .with_token = true }, "schedules", shown);
 }
 
 int cmd_schedule_list(struct cli *cli, int argc, char **argv)

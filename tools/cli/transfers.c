@@ -12,24 +12,9 @@
 static const char *const account_columns[] = { "account_id", "user_id", "kind", "asset", "status", "available", "held",
     "overdraft", NULL };
 
-static const char *text(const json_t *json, const char *field)
-{
-    const char *value = json_string_value(json_object_get(json, field));
-    return value ? value : "-";
-}
-
 static int show_accounts(struct cli *cli, const char *path)
 {
-    json_t *json;
-    int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        print_table(json_object_get(json, "accounts"), account_columns);
-    json_decref(json);
-    return CLI_OK;
+    return call_table(cli, &(struct api_call){ "GET", path, .with_token = true }, "accounts", account_columns);
 }
 
 int cmd_accounts(struct cli *cli, int argc, char **argv)
@@ -38,14 +23,12 @@ int cmd_accounts(struct cli *cli, int argc, char **argv)
     return argc > 1 ? cli_usage(cli, "accounts takes no argument") : show_accounts(cli, "/api/accounts");
 }
 
-static int post(struct cli *cli, const char *path, const char *given_key, json_t *body, json_t **ret_json)
+/* Once under that key (NULL: a random one), and a line about what came of it. */
+static int post(struct cli *cli, const char *path, const char *key, json_t *body, const char *line)
 {
-    char key[33];
-    random_key(key);
-    return api_call(cli,
-        &(struct api_call){
-            "POST", path, .body = body, .idempotency_key = given_key ? given_key : key, .with_token = true },
-        ret_json);
+    return call_line(cli,
+        &(struct api_call){ "POST", path, .body = body, .with_key = true, .idempotency_key = key, .with_token = true },
+        line);
 }
 
 int cmd_transfer(struct cli *cli, int argc, char **argv)
@@ -65,25 +48,16 @@ int cmd_transfer(struct cli *cli, int argc, char **argv)
     }
     if (argc - optind != 3)
         return cli_usage(cli, "a user's id, a currency and an amount are needed");
-    json_t *json, *body = json_pack("{s:s, s:s, s:s}", "to_user_id", argv[optind], "currency", argv[optind + 1],
-                      "amount", argv[optind + 2]);
+    json_t *body = json_pack(
+        "{s:s, s:s, s:s}", "to_user_id", argv[optind], "currency", argv[optind + 1], "amount", argv[optind + 2]);
     if (reference)
         json_object_set_new(body, "reference", json_string(reference));
     if (seconds) {
         json_object_set_new(body, "pending", json_true());
         json_object_set_new(body, "expires_in_s", json_integer(strtoll(seconds, NULL, 10)));
     }
-    int result = post(cli, "/api/transfers", key, body, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        printf("transfer %s %s: %s %s to user %s; available %s\n", text(json, "transfer_id"), text(json, "status"),
-            text(json, "amount"), text(json, "currency"), text(json, "to_user_id"),
-            text(json_object_get(json, "balance"), "available"));
-    json_decref(json);
-    return CLI_OK;
+    return post(cli, "/api/transfers", key, body,
+        "transfer {transfer_id} {status}: {amount} {currency} to user {to_user_id}; available {balance.available}");
 }
 
 int cmd_transfers(struct cli *cli, int argc, char **argv)
@@ -96,42 +70,20 @@ int cmd_transfers(struct cli *cli, int argc, char **argv)
         status = optarg;
     }
     CLEANUP(xfree) char *path = xasprintf("/api/transfers%s%s", status ? "?status=" : "", status ? status : "");
-    json_t *json;
-    int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        print_table(json_object_get(json, "transfers"),
-            (const char *const[]){ "transfer_id", "status", "currency", "amount", "posted_amount", "from_user_id",
-                "to_user_id", "reference", "expires_at", NULL });
-    json_decref(json);
-    return CLI_OK;
+    return call_table(cli, &(struct api_call){ "GET", path, .with_token = true }, "transfers",
+        (const char *const[]){ "transfer_id", "status", "currency", "amount", "posted_amount", "from_user_id",
+            "to_user_id", "reference", "expires_at", NULL });
 }
 
 /* One that was set aside goes on: its id, and maybe an amount. */
 static int transfer_step(struct cli *cli, int argc, char **argv, const char *step)
 {
     bool with_amount = argc == 3 && strcmp(step, "post") == 0;
-    json_t *json, *body = json_object();
-    if (argc != 2 && !with_amount) {
-        json_decref(body);
+    if (argc != 2 && !with_amount)
         return cli_usage(cli, "a transfer's id is needed");
-    }
-    if (with_amount)
-        json_object_set_new(body, "amount", json_string(argv[2]));
     CLEANUP(xfree) char *path = xasprintf("/api/transfers/%s/%s", argv[1], step);
-    int result = post(cli, path, NULL, body, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        printf("transfer %s %s %s %s\n", text(json, "transfer_id"), text(json, "status"), text(json, "posted_amount"),
-            text(json, "currency"));
-    json_decref(json);
-    return CLI_OK;
+    return post(cli, path, NULL, with_amount ? json_pack("{s:s}", "amount", argv[2]) : json_object(),
+        "transfer {transfer_id} {status} {posted_amount} {currency}");
 }
 
 int cmd_transfer_post(struct cli *cli, int argc, char **argv)
@@ -176,12 +128,7 @@ static int change_role(struct cli *cli, int argc, char **argv, bool revoke)
         return cli_usage(cli, "an e-mail address and a role, operator or admin, are needed");
     if (!set_role(argv[1], argv[2], revoke, &user, &e))
         return cli_fail(e.kind == ERROR_REFUSED ? CLI_REFUSED : CLI_UNREACHABLE, &e);
-    if (cli->json)
-        print_json(user);
-    else
-        printf("%s: %s\n", argv[1], text(user, "scope"));
-    json_decref(user);
-    return CLI_OK;
+    return show_line(cli, user, "{email}: {scope}");
 }
 
 int cmd_admin_grant(struct cli *cli, int argc, char **argv)
@@ -216,17 +163,8 @@ int cmd_admin_accounts(struct cli *cli, int argc, char **argv)
 static int change_account(struct cli *cli, const char *id, json_t *body)
 {
     CLEANUP(xfree) char *path = xasprintf("/api/admin/accounts/%s", id);
-    json_t *json;
-    int result = api_call(cli, &(struct api_call){ "PATCH", path, .body = body, .with_token = true }, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        printf("account %s: %s, overdraft %s %s\n", text(json, "account_id"), text(json, "status"),
-            text(json, "overdraft"), text(json, "asset"));
-    json_decref(json);
-    return CLI_OK;
+    return call_line(cli, &(struct api_call){ "PATCH", path, .body = body, .with_token = true },
+        "account {account_id}: {status}, overdraft {overdraft} {asset}");
 }
 
 static int set_status(struct cli *cli, int argc, char **argv, const char *status)
@@ -252,19 +190,11 @@ int cmd_admin_close(struct cli *cli, int argc, char **argv)
 
 int cmd_admin_reverse(struct cli *cli, int argc, char **argv)
 {
-    json_t *json;
     if (argc != 3)
         return cli_usage(cli, "a journal's id and a reason are needed");
     CLEANUP(xfree) char *path = xasprintf("/api/ledger/journals/%s/reverse", argv[1]);
-    int result = post(cli, path, NULL, json_pack("{s:s}", "reference", argv[2]), &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        printf("journal %s is reversed by journal %s\n", argv[1], text(json, "journal_id"));
-    json_decref(json);
-    return CLI_OK;
+    CLEANUP(xfree) char *line = xasprintf("journal %s is reversed by journal {journal_id}", argv[1]);
+    return post(cli, path, NULL, json_pack("{s:s}", "reference", argv[2]), line);
 }
 
 /* ---- Adjustments by four eyes ---- */
@@ -272,16 +202,7 @@ int cmd_admin_reverse(struct cli *cli, int argc, char **argv)
 /* Takes the body. */
 static int propose(struct cli *cli, json_t *body)
 {
-    json_t *json;
-    int result = post(cli, "/api/ledger/adjustments", NULL, body, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        printf("adjustment %s %s\n", text(json, "adjustment_id"), text(json, "status"));
-    json_decref(json);
-    return CLI_OK;
+    return post(cli, "/api/ledger/adjustments", NULL, body, "adjustment {adjustment_id} {status}");
 }
 
 int cmd_admin_propose(struct cli *cli, int argc, char **argv)
@@ -308,20 +229,11 @@ int cmd_admin_propose_reversal(struct cli *cli, int argc, char **argv)
 
 static int decide(struct cli *cli, int argc, char **argv, const char *decision)
 {
-    json_t *json;
     if (argc != 2 && argc != 3)
         return cli_usage(cli, "an adjustment's id is needed, and may be followed by a reason");
     CLEANUP(xfree) char *path = xasprintf("/api/ledger/adjustments/%s/%s", argv[1], decision);
-    int result = post(cli, path, NULL, argc == 3 ? json_pack("{s:s}", "reason", argv[2]) : json_object(), &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        printf("adjustment %s %s, journal %s\n", text(json, "adjustment_id"), text(json, "status"),
-            text(json, "journal_id"));
-    json_decref(json);
-    return CLI_OK;
+    return post(cli, path, NULL, argc == 3 ? json_pack("{s:s}", "reason", argv[2]) : json_object(),
+        "adjustment {adjustment_id} {status}, journal {journal_id}");
 }
 
 int cmd_admin_approve(struct cli *cli, int argc, char **argv)
@@ -336,22 +248,13 @@ int cmd_admin_reject(struct cli *cli, int argc, char **argv)
 
 int cmd_admin_adjustments(struct cli *cli, int argc, char **argv)
 {
-    json_t *json;
     if (argc > 2)
         return cli_usage(cli, "at most a status is taken");
     CLEANUP(xfree)
     char *path = xasprintf("/api/ledger/adjustments%s%s", argc == 2 ? "?status=" : "", argc == 2 ? argv[1] : "");
-    int result = api_call(cli, &(struct api_call){ "GET", path, .with_token = true }, &json);
-    if (result != CLI_OK)
-        return result;
-    if (cli->json)
-        print_json(json);
-    else
-        print_table(
-            json_object_get(json, "adjustments"), (const char *const[]){ "adjustment_id", "status", "proposed_by",
-                                                      "decided_by", "journal_id", "reference", "created_at", NULL });
-    json_decref(json);
-    return CLI_OK;
+    return call_table(cli, &(struct api_call){ "GET", path, .with_token = true }, "adjustments",
+        (const char *const[]){
+            "adjustment_id", "status", "proposed_by", "decided_by", "journal_id", "reference", "created_at", NULL });
 }
 
 int cmd_admin_overdraft(struct cli *cli, int argc, char **argv)
