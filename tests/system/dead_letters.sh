@@ -103,7 +103,7 @@ succeeds 'it is tried again' penstock dlq retry $dead --offset "$offset"
 soon 'and is a dead letter again while the cause is there' letters_are 2
 expect 'nothing behind it was booked meanwhile' 0 "$(ledger_sql 'SELECT count(*) FROM trades WHERE price_ticks = 4000200')"
 admin_sql 'ALTER TABLE trades DROP CONSTRAINT not_this_price'
-succeeds 'it is tried again once the cause is mended' penstock dlq retry $dead --offset "$offset"
+expect 'once the cause is mended it is tried again, and counts once though it has two letters' '1 sent again' "$(penstock dlq retry $dead --all)"
 soon 'it is booked' filled "$refused"
 soon 'and what waited behind it' filled "$behind"
 expect 'in their order' '4000100 4000200' \

@@ -234,14 +234,30 @@ int cmd_dlq_show(struct cli *cli, int argc, char **argv)
 
 /* ---- dlq retry ---- */
 
+enum { LETTERS_MAX = 1000000 };
+
 struct retry {
     struct cli *cli;
     rd_kafka_t *producer;
     int64_t only; /* -1: all */
     enum parked_request request;
-    long long sent, parked; /* to their topic; asked of their consumer */
+    struct arena *arena;
+    struct parked_letters letters; /* to be asked of their consumer */
+    size_t letters_capacity;
+    json_t *seen;                       /* events sent so far: one that was refused again has several letters */
+    long long sent, parked, unsendable; /* to their topic; found by their consumer; what has no address */
     struct error e;
 };
+
+static void retry_release(struct retry *retry)
+{
+    json_decref(retry->seen);
+    xfree(retry->letters.groups);
+    xfree(retry->letters.topics);
+    xfree(retry->letters.partitions);
+    xfree(retry->letters.offsets);
+    arena_free(retry->arena);
+}
 
 /* One that others may wait behind: sent to the end of its topic it would come after them. */
 static bool is_parked(const rd_kafka_message_t *message)
@@ -249,18 +265,50 @@ static bool is_parked(const rd_kafka_message_t *message)
     return *message_header(message, "dlq_parked") != '\0';
 }
 
-static bool ask_consumer(struct retry *retry, const rd_kafka_message_t *message)
+static bool add_parked(struct retry *retry, const rd_kafka_message_t *message)
 {
-    const struct parked_letter letter = {
-        .group = message_header(message, "dlq_group"),
-        .topic = message_header(message, "dlq_topic"),
-        .partition = (int32_t)strtol(message_header(message, "dlq_partition"), NULL, 10),
-        .offset = strtoll(message_header(message, "dlq_offset"), NULL, 10),
-    };
-    int64_t count;
-    if (!parked_ask(retry->request, &letter, &count, &retry->e))
+    struct parked_letters *letters = &retry->letters;
+    if (letters->count == retry->letters_capacity) {
+        size_t n = retry->letters_capacity = retry->letters_capacity ? 2 * retry->letters_capacity : 64;
+        letters->groups = xrealloc(letters->groups, n * sizeof *letters->groups);
+        letters->topics = xrealloc(letters->topics, n * sizeof *letters->topics);
+        letters->partitions = xrealloc(letters->partitions, n * sizeof *letters->partitions);
+        letters->offsets = xrealloc(letters->offsets, n * sizeof *letters->offsets);
+    }
+    size_t i = letters->count++;
+    letters->groups[i] = arena_strdup(retry->arena, message_header(message, "dlq_group"));
+    letters->topics[i] = arena_strdup(retry->arena, message_header(message, "dlq_topic"));
+    letters->partitions[i] = (int32_t)strtol(message_header(message, "dlq_partition"), NULL, 10);
+    letters->offsets[i] = strtoll(message_header(message, "dlq_offset"), NULL, 10);
+    return true;
+}
+
+static bool ask_consumers(struct retry *retry)
+{
+    int64_t count = 0;
+    if (retry->letters.count > 0 && !parked_ask(retry->request, &retry->letters, &count, &retry->e))
         return false;
-    retry->parked += count;
+    retry->parked = count;
+    return true;
+}
+
+static bool was_sent(struct retry *retry, const struct event *original)
+{
+    CLEANUP(xfree) char *name = xasprintf("%s %s", original->source, original->id);
+    if (json_object_get(retry->seen, name))
+        return true;
+    json_object_set_new(retry->seen, name, json_true());
+    return false;
+}
+
+/* Its headers were unreadable, so nobody knows which event it was. Among others it is passed over. */
+static bool pass_over(struct retry *retry, const struct event *event)
+{
+    if (retry->only >= 0)
+        return false;
+    fprintf(stderr, "penstock: offset %lld cannot be sent again: %s\n", (long long)event->offset, retry->e.message);
+    error_clear(&retry->e);
+    retry->unsendable++;
     return true;
 }
 
@@ -270,20 +318,21 @@ static bool retry_letter(const struct event *event, const rd_kafka_message_t *me
     struct retry *retry = context;
     if (retry->only >= 0 && event->offset != retry->only)
         return event->offset < retry->only;
+    if (retry->letters.count + json_object_size(retry->seen) == LETTERS_MAX)
+        return error_set(&retry->e, ERROR_REFUSED, "more than %d dead letters: name one by --offset", LETTERS_MAX);
     if (is_parked(message))
-        return ask_consumer(retry, message);
+        return add_parked(retry, message);
     struct event original = *event;
     original.topic = message_header(message, "dlq_topic");
     original.id = message_header(message, "dlq_ce_id");
     original.source = message_header(message, "dlq_ce_source");
     rd_kafka_headers_t *headers;
     char topic[KAFKA_TOPIC_MAX];
-    if (!*original.topic)
-        return error_set(
-            &retry->e, ERROR_REFUSED, "offset %lld does not say where it came from", (long long)event->offset);
-    if (!event_headers(&original, &headers, &retry->e) ||
-        !kafka_topic_name(&retry->cli->kafka, original.topic, topic, &retry->e))
-        return false;
+    if (was_sent(retry, &original))
+        return true;
+    if (!kafka_topic_name(&retry->cli->kafka, original.topic, topic, &retry->e) ||
+        !event_headers(&original, &headers, &retry->e))
+        return pass_over(retry, event);
     rd_kafka_resp_err_t code = rd_kafka_producev(retry->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_HEADERS(headers),
         RD_KAFKA_V_KEY(event->key.data, event->key.len), RD_KAFKA_V_VALUE((void *)event->value.data, event->value.len),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK), RD_KAFKA_V_END);
@@ -321,13 +370,10 @@ static int report(struct cli *cli, struct retry *retry)
         error_set(&retry->e, ERROR_NOT_FOUND, "no such dead letter, or it is settled already");
         return cli_fail(CLI_REFUSED, &retry->e);
     }
-    if (cli->json)
-        printf("{\"sent\":%lld,\"parked\":%lld}\n", retry->sent, retry->parked);
-    else if (retry->request == PARKED_DROP)
-        printf("%lld dropped\n", retry->parked);
-    else
-        printf("%lld sent again\n", retry->sent + retry->parked);
-    return CLI_OK;
+    json_t *answer =
+        json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)retry->sent, "parked", (json_int_t)retry->parked,
+            "unsendable", (json_int_t)retry->unsendable, "all", (json_int_t)(retry->sent + retry->parked));
+    return show_line(cli, answer, retry->request == PARKED_DROP ? "{parked} dropped" : "{all} sent again");
 }
 
 int cmd_dlq_retry(struct cli *cli, int argc, char **argv)
@@ -336,16 +382,20 @@ int cmd_dlq_retry(struct cli *cli, int argc, char **argv)
     int result = parse_arguments(cli, argc, argv, WANTS_CHOICE, &wanted);
     if (result != CLI_OK)
         return result;
-    struct retry retry = { .cli = cli, .only = wanted.offset };
+    struct retry retry = { .cli = cli, .only = wanted.offset, .arena = arena_new(), .seen = json_object() };
     retry.producer = retry_producer(cli, &retry.e);
-    if (!retry.producer)
-        return cli_fail(CLI_UNREACHABLE, &retry.e);
-    result = walk(cli, wanted.topic, retry.only, retry_letter, &retry);
-    bool flushed = rd_kafka_flush(retry.producer, 30000) == RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_destroy(retry.producer);
-    if (result == CLI_OK && !flushed)
-        error_set(&retry.e, ERROR_TRANSIENT, "Kafka did not acknowledge; send again, it will have one effect");
-    return result == CLI_OK ? report(cli, &retry) : result;
+    if (retry.producer) {
+        result = walk(cli, wanted.topic, retry.only, retry_letter, &retry);
+        bool flushed = rd_kafka_flush(retry.producer, 30000) == RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_destroy(retry.producer);
+        if (result == CLI_OK && !flushed)
+            error_set(&retry.e, ERROR_TRANSIENT, "Kafka did not acknowledge; send again, it will have one effect");
+    }
+    if (result == CLI_OK && retry.e.kind == ERROR_NONE)
+        (void)!ask_consumers(&retry);
+    result = result == CLI_OK ? report(cli, &retry) : result;
+    retry_release(&retry);
+    return result;
 }
 
 /* ---- dlq drop ---- */
@@ -357,7 +407,7 @@ static bool drop_letter(const struct event *event, const rd_kafka_message_t *mes
         return event->offset < retry->only;
     if (!is_parked(message))
         return error_set(&retry->e, ERROR_REFUSED, "nothing waits behind offset %lld", (long long)event->offset);
-    return ask_consumer(retry, message);
+    return add_parked(retry, message);
 }
 
 int cmd_dlq_drop(struct cli *cli, int argc, char **argv)
@@ -366,7 +416,11 @@ int cmd_dlq_drop(struct cli *cli, int argc, char **argv)
     int result = parse_arguments(cli, argc, argv, WANTS_OFFSET, &wanted);
     if (result != CLI_OK)
         return result;
-    struct retry drop = { .cli = cli, .only = wanted.offset, .request = PARKED_DROP };
+    struct retry drop = { .cli = cli, .only = wanted.offset, .request = PARKED_DROP, .arena = arena_new() };
     result = walk(cli, wanted.topic, drop.only, drop_letter, &drop);
-    return result == CLI_OK ? report(cli, &drop) : result;
+    if (result == CLI_OK && drop.e.kind == ERROR_NONE)
+        (void)!ask_consumers(&drop);
+    result = result == CLI_OK ? report(cli, &drop) : result;
+    retry_release(&drop);
+    return result;
 }

@@ -27,7 +27,7 @@ bool cli_database_url(const char *name, char ret_dsn[CLI_DSN_MAX])
     return ret_dsn[0] != '\0';
 }
 
-static bool ask_one(const char *dsn, const struct pg_statement *statement, const struct parked_letter *letter,
+static bool ask_one(const char *dsn, const struct pg_statement *statement, const struct parked_letters *letters,
     int64_t *count, struct error *e)
 {
     CLEANUP(pg_free) struct pg *pg = NULL;
@@ -35,17 +35,17 @@ static bool ask_one(const char *dsn, const struct pg_statement *statement, const
     const struct pg_options options = { .dsn = dsn, .application_name = "penstock-dlq" };
     if (!pg_open(&options, &pg, e))
         return false;
-    pg_arg_text(pg, letter->group);
-    pg_arg_text(pg, letter->topic);
-    pg_arg_int32(pg, letter->partition);
-    pg_arg_int64(pg, letter->offset);
+    pg_arg_texts(pg, letters->groups, letters->count);
+    pg_arg_texts(pg, letters->topics, letters->count);
+    pg_arg_int32s(pg, letters->partitions, letters->count);
+    pg_arg_int64s(pg, letters->offsets, letters->count);
     if (!pg_query(pg, statement, &rows, e))
         return false;
     *count += pg_get_int64(rows, 0, 0);
     return true;
 }
 
-bool parked_ask(enum parked_request request, const struct parked_letter *letter, int64_t *ret_count, struct error *e)
+bool parked_ask(enum parked_request request, const struct parked_letters *letters, int64_t *ret_count, struct error *e)
 {
     static const char *const databases[] = { "TRADE_LEDGER_POSTGRES_URL", "IDENTITY_POSTGRES_URL" };
     const struct pg_statement *statement = request == PARKED_RETRY ? &sql_parked_retry : &sql_parked_drop;
@@ -56,7 +56,7 @@ bool parked_ask(enum parked_request request, const struct parked_letter *letter,
         if (!cli_database_url(databases[i], dsn))
             continue;
         any = true;
-        if (!ask_one(dsn, statement, letter, ret_count, e))
+        if (!ask_one(dsn, statement, letters, ret_count, e))
             return false;
     }
     return any || error_field(e, ERROR_INVALID, "", databases[0],

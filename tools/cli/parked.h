@@ -4,15 +4,17 @@
 
 #include "cli.h"
 
-struct parked_letter {
-    const char *group, *topic; /* bare */
-    int32_t partition;
-    int64_t offset;
+/* Column by column; texts are borrowed. The same letter may be named more than once. */
+struct parked_letters {
+    size_t count;
+    const char **groups, **topics; /* bare */
+    int32_t *partitions;
+    int64_t *offsets;
 };
 
 enum parked_request { PARKED_RETRY, PARKED_DROP };
 
-/* Asks all services' databases that are set. *ret_count: letters found; 0: it is handled or dropped already. Errors:
- * INVALID (no database is set), as pg_query(). */
+/* Asks all services' databases that are set. *ret_count: letters found, each once; what is handled or dropped already
+ * is not. Errors: INVALID (no database is set), as pg_query(). */
 MUST_CHECK bool parked_ask(
-    enum parked_request request, const struct parked_letter *letter, int64_t *ret_count, struct error *e);
+    enum parked_request request, const struct parked_letters *letters, int64_t *ret_count, struct error *e);

@@ -1,2 +1,5 @@
--- Gives a dead letter up; what waits behind it goes on. $1 group, $2 topic, $3 partition, $4 offset
-SELECT parked_drop($1::text, $2::text, $3::integer, $4::bigint)
+-- Gives these dead letters up; what waits behind them goes on. A letter named twice counts once.
+-- $1 groups, $2 topics, $3 partitions, $4 offsets
+SELECT coalesce(sum(parked_drop(l.consumer_group, l.topic, l.partition, l.log_offset)), 0)::bigint
+  FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[])
+        AS u(consumer_group, topic, partition, log_offset)) AS l

@@ -1,2 +1,5 @@
--- The consumer tries a dead letter again, and then what waits behind it. $1 group, $2 topic, $3 partition, $4 offset
-SELECT parked_retry($1::text, $2::text, $3::integer, $4::bigint)
+-- The consumers try these dead letters again, and then what waits behind them. A letter named twice counts once.
+-- $1 groups, $2 topics, $3 partitions, $4 offsets
+SELECT coalesce(sum(parked_retry(l.consumer_group, l.topic, l.partition, l.log_offset)), 0)::bigint
+  FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[])
+        AS u(consumer_group, topic, partition, log_offset)) AS l
