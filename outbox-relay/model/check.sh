@@ -2,13 +2,13 @@
 # check.sh -- lets spin try every run of relay.pml: as it is, no claim may fail; with a safeguard taken out, the named claim must.
 #
 #     check.sh            both, as in the tests
-#     check.sh large      the same with more troubles and transactions: minutes, and some GB
+#     check.sh large      the same with more troubles and transactions: ten minutes, and 5 GB
 #     check.sh DEFINE…    one run with these -D, printed step by step if a claim fails: check.sh NO_FLUSH; check.sh TXS=3 TROUBLES=2
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-failed=0
+failed=0 slots=22 # 2^22 in the table of states
 
 # run NAME DEFINE… -- the verdict in $folder/NAME.log, the run in which a claim failed in $folder/NAME.steps
 run() {
@@ -19,7 +19,7 @@ run() {
     [[ $name == holds* ]] && optimise=-O2
     spin -a "${defines[@]}" "$here/relay.pml" >spin.log 2>&1 || { cat spin.log; exit 1; }
     gcc $optimise -w -DSAFETY -DCOLLAPSE -o pan pan.c
-    ./pan -m100000 -w22 >"$folder/$name.log" 2>&1 || true
+    ./pan -m100000 -w$slots >"$folder/$name.log" 2>&1 || true
     cp "$here/relay.pml" . # the trail names it by its path, spin looks beside the trail
     [ ! -f relay.pml.trail ] || spin -t -p -k relay.pml.trail "${defines[@]}" "$here/relay.pml" >"$folder/$name.steps" 2>&1 || true
     cd /
@@ -62,8 +62,10 @@ holds 'three transactions, one relay, one trouble' TXS=3 RELAYS=1 TROUBLES=1
 holds 'two relays, another source on the position topic' TXS=2 TROUBLES=1 OTHERS=1
 
 if [ "${1:-}" = large ]; then
+    slots=26
     holds 'three transactions, two relays, one trouble' TXS=3 TROUBLES=1
     holds 'three transactions, one relay, two troubles' TXS=3 RELAYS=1 TROUBLES=2
+    slots=22
 fi
 
 breaks POSITION_OUTSIDE NO_DUPLICATE TXS=2 TROUBLES=1
