@@ -1,4 +1,4 @@
-#include "book.h"
+#include "book_inline.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 
 static_assert(sizeof(struct book_order) == 64, "an order is one cache line");
 static_assert(sizeof(struct book_more) == 64, "and what few have is another");
+static_assert(sizeof(struct book_link) == 8, "links are dense");
 static_assert(sizeof(struct book_level) == 24, "a page of levels stays small");
 
 enum {
@@ -16,25 +17,6 @@ enum {
 };
 
 /* ---- Pools: slots from 1, freed ones are used again first, so that the working set stays small. ---- */
-
-static uint32_t order_take(struct book_memory *memory)
-{
-    uint32_t slot = memory->orders_free;
-    if (slot != BOOK_NONE)
-        memory->orders_free = memory->orders[slot].next;
-    else
-        slot = ++memory->orders_used;
-    memory->orders_live++;
-    return slot;
-}
-
-static void order_give(struct book_memory *memory, uint32_t slot)
-{
-    memory->orders[slot].next = memory->orders_free;
-    memory->orders[slot].level = BOOK_NONE;
-    memory->orders_free = slot;
-    memory->orders_live--;
-}
 
 static uint32_t page_take(struct book_memory *memory)
 {
@@ -112,6 +94,7 @@ struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uin
     memory->direct_mask = power_of_two_from((uint64_t)DIRECT_PER_ORDER * orders_max) - 1;
     memory->overflow_mask = power_of_two_from(2ull * orders_max) - 1;
     memory->orders = reserve((size_t)orders_max + 1, sizeof *memory->orders, huge_pages);
+    memory->links = reserve((size_t)orders_max + 1, sizeof *memory->links, huge_pages);
     memory->more = reserve((size_t)orders_max + 1, sizeof *memory->more, false);
     memory->levels = reserve(((size_t)pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels, huge_pages);
     memory->pages = reserve((size_t)pages_max + 1, sizeof *memory->pages, huge_pages);
@@ -120,8 +103,8 @@ struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uin
     memory->overflow = reserve((size_t)memory->overflow_mask + 1, sizeof *memory->overflow, false);
     memory->tags = reserve((size_t)orders_max + 1, sizeof *memory->tags, huge_pages);
     memory->found = reserve((size_t)orders_max + 1, sizeof *memory->found, false);
-    if (!memory->orders || !memory->more || !memory->levels || !memory->pages || !memory->nodes || !memory->direct ||
-        !memory->overflow || !memory->tags || !memory->found)
+    if (!memory->orders || !memory->links || !memory->more || !memory->levels || !memory->pages || !memory->nodes ||
+        !memory->direct || !memory->overflow || !memory->tags || !memory->found)
         return NULL;
     return TAKE(memory);
 }
@@ -131,6 +114,7 @@ void book_memory_free(struct book_memory *memory)
     if (!memory)
         return;
     give_back(memory->orders, (size_t)memory->orders_max + 1, sizeof *memory->orders);
+    give_back(memory->links, (size_t)memory->orders_max + 1, sizeof *memory->links);
     give_back(memory->more, (size_t)memory->orders_max + 1, sizeof *memory->more);
     give_back(memory->levels, ((size_t)memory->pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels);
     give_back(memory->pages, (size_t)memory->pages_max + 1, sizeof *memory->pages);
@@ -158,7 +142,7 @@ static uint32_t overflow_find(const struct book_memory *memory, uint64_t order_i
     return at;
 }
 
-static void overflow_erase(struct book_memory *memory, uint64_t order_id)
+void book_erase_overflow(struct book_memory *memory, uint64_t order_id)
 {
     uint32_t mask = memory->overflow_mask, hole = overflow_find(memory, order_id);
     assert(memory->overflow[hole] != BOOK_NONE);
@@ -173,40 +157,18 @@ static void overflow_erase(struct book_memory *memory, uint64_t order_id)
     memory->overflow_live--;
 }
 
-static inline void index_insert(struct book_memory *memory, uint64_t order_id, uint32_t slot)
+uint32_t book_find_overflow(const struct book_memory *memory, uint64_t order_id)
 {
-    uint32_t *place = &memory->direct[order_id & memory->direct_mask];
-    if (*place == BOOK_NONE) {
-        *place = slot;
-        return;
-    }
+    return memory->overflow[overflow_find(memory, order_id)];
+}
+
+void book_index_overflow(struct book_memory *memory, uint64_t order_id, uint32_t slot)
+{
     memory->overflow[overflow_find(memory, order_id)] = slot;
     memory->overflow_live++;
 }
 
-static inline void index_erase(struct book_memory *memory, uint64_t order_id, uint32_t slot)
-{
-    uint32_t *place = &memory->direct[order_id & memory->direct_mask];
-    if (*place == slot)
-        *place = BOOK_NONE;
-    else
-        overflow_erase(memory, order_id);
-}
-
-uint32_t book_find(const struct book_memory *memory, uint64_t order_id)
-{
-    uint32_t slot = memory->direct[order_id & memory->direct_mask];
-    if (slot != BOOK_NONE && memory->orders[slot].order_id == order_id)
-        return slot;
-    return memory->overflow_live == 0 ? BOOK_NONE : memory->overflow[overflow_find(memory, order_id)];
-}
-
 /* ---- Orders of a user ---- */
-
-static inline uint16_t tag_of(uint64_t user_id, uint16_t market)
-{
-    return (uint16_t)((user_id ^ (uint64_t)market << 48) * 0x9e3779b97f4a7c15u >> 48);
-}
 
 static void sift_down(const struct book_order *orders, uint32_t *slots, uint32_t at, uint32_t count)
 {
@@ -251,18 +213,6 @@ uint32_t book_find_user(struct book_memory *memory, uint64_t user_id, uint16_t m
 
 /* ---- Tree of pages ---- */
 
-/* Of the places in `used`, the one nearest to the touch: lowest price for asks, highest for bids. */
-static inline uint32_t nearest(uint64_t used, enum book_side_index side)
-{
-    return side == BOOK_ASK ? (uint32_t)__builtin_ctzll(used) : 63u - (uint32_t)__builtin_clzll(used);
-}
-
-/* The places farther from the touch than `place`. */
-static inline uint64_t farther(uint64_t used, uint32_t place, enum book_side_index side)
-{
-    return side == BOOK_ASK ? used & ~((2ull << place) - 1) : used & ((1ull << place) - 1);
-}
-
 static inline uint32_t place_in_row(int64_t page_number, uint32_t row)
 {
     return (uint32_t)(page_number >> (BOOK_PAGE_BITS * row)) & PLACE_MASK;
@@ -273,7 +223,7 @@ static inline bool within_height(int64_t page_number, uint32_t height)
     return height >= BOOK_HEIGHT_MAX || page_number >> (BOOK_PAGE_BITS * height) == 0;
 }
 
-static uint32_t page_find(const struct book_memory *memory, const struct book_side *side, int64_t number)
+uint32_t book_find_page(const struct book_memory *memory, const struct book_side *side, int64_t number)
 {
     if (side->root == BOOK_NONE || !within_height(number, side->height))
         return BOOK_NONE;
@@ -332,7 +282,17 @@ static uint32_t page_make(struct book_memory *memory, struct book_side *side, in
     return page;
 }
 
-static void page_drop(struct book_memory *memory, struct book_side *side, uint32_t page)
+uint32_t book_bring_page(struct book_memory *memory, struct book_side *side, int64_t number)
+{
+    uint32_t page = book_find_page(memory, side, number);
+    if (page == BOOK_NONE && memory->pages_live < memory->pages_max)
+        page = page_make(memory, side, number);
+    if (page != BOOK_NONE)
+        side->window[number & (BOOK_WINDOW_PAGES - 1)] = page;
+    return page;
+}
+
+void book_drop_page(struct book_memory *memory, struct book_side *side, uint32_t page)
 {
     uint32_t *cached = &side->window[memory->pages[page].number & (BOOK_WINDOW_PAGES - 1)];
     if (*cached == page)
@@ -350,7 +310,7 @@ static void page_drop(struct book_memory *memory, struct book_side *side, uint32
 }
 
 /* The page after `page`, away from the touch. */
-static uint32_t page_after(const struct book_memory *memory, enum book_side_index side, uint32_t page)
+uint32_t book_page_after(const struct book_memory *memory, enum book_side_index side, uint32_t page)
 {
     uint32_t place = memory->pages[page].place;
     uint32_t node = memory->pages[page].parent;
@@ -371,15 +331,6 @@ static uint32_t page_after(const struct book_memory *memory, enum book_side_inde
 
 /* ---- Levels ---- */
 
-/* Through the window; the tree is asked only for pages that are not in it. */
-static inline uint32_t page_lookup(const struct book_memory *memory, const struct book_side *side, int64_t number)
-{
-    uint32_t page = side->window[number & (BOOK_WINDOW_PAGES - 1)];
-    if (page != BOOK_NONE && memory->pages[page].number == number)
-        return page;
-    return page_find(memory, side, number);
-}
-
 uint32_t book_level_at(
     const struct book_memory *memory, const struct book *book, enum book_side_index side, int64_t price_ticks)
 {
@@ -388,84 +339,18 @@ uint32_t book_level_at(
     return page != BOOK_NONE && memory->pages[page].used >> tick & 1 ? page << BOOK_PAGE_BITS | tick : BOOK_NONE;
 }
 
-uint32_t book_level_after(const struct book_memory *memory, enum book_side_index side, uint32_t level)
-{
-    uint32_t page = level >> BOOK_PAGE_BITS;
-    uint64_t rest = farther(memory->pages[page].used, level & (BOOK_PAGE_TICKS - 1), side);
-    if (rest == 0) {
-        page = page_after(memory, side, page);
-        if (page == BOOK_NONE)
-            return BOOK_NONE;
-        rest = memory->pages[page].used;
-    }
-    return page << BOOK_PAGE_BITS | nearest(rest, side);
-}
-
-static void level_open(
-    struct book_memory *memory, struct book_side *side, enum book_side_index index, uint32_t level, int64_t price_ticks)
-{
-    memory->pages[level >> BOOK_PAGE_BITS].used |= 1ull << (level & (BOOK_PAGE_TICKS - 1));
-    side->levels++;
-    if (side->best == BOOK_NONE ||
-        (index == BOOK_ASK ? price_ticks < side->best_ticks : price_ticks > side->best_ticks)) {
-        side->best = level;
-        side->best_ticks = price_ticks;
-    }
-}
-
-static void level_close(struct book_memory *memory, struct book_side *side, enum book_side_index index, uint32_t level)
-{
-    if (side->best == level) {
-        side->best = book_level_after(memory, index, level);
-        if (side->best != BOOK_NONE)
-            side->best_ticks = book_level_price(memory, side->best);
-    }
-    side->levels--;
-    uint32_t page = level >> BOOK_PAGE_BITS;
-    memory->pages[page].used &= ~(1ull << (level & (BOOK_PAGE_TICKS - 1)));
-    if (memory->pages[page].used == 0)
-        page_drop(memory, side, page);
-}
-
 /* ---- Orders ---- */
-
-static inline void link_last(struct book_memory *memory, struct book_level *level, uint32_t slot)
-{
-    struct book_order *order = &memory->orders[slot];
-    order->next = BOOK_NONE;
-    order->prev = level->tail;
-    if (level->tail != BOOK_NONE)
-        memory->orders[level->tail].next = slot;
-    else
-        level->head = slot;
-    level->tail = slot;
-}
-
-static inline void unlink_order(struct book_memory *memory, struct book_level *level, const struct book_order *order)
-{
-    if (order->prev != BOOK_NONE)
-        memory->orders[order->prev].next = order->next;
-    else
-        level->head = order->next;
-    if (order->next != BOOK_NONE)
-        memory->orders[order->next].prev = order->prev;
-    else
-        level->tail = order->prev;
-}
 
 uint32_t book_add(struct book_memory *memory, struct book *book, const struct book_order *order)
 {
     assert(order->price_ticks > 0 && order->remaining_lots > 0);
     enum book_side_index index = order->side;
     struct book_side *side = &book->sides[index];
-    int64_t number = order->price_ticks >> BOOK_PAGE_BITS;
-    uint32_t page = page_lookup(memory, side, number);
-    if (memory->orders_live >= memory->orders_max || (page == BOOK_NONE && memory->pages_live >= memory->pages_max))
+    if (memory->orders_live >= memory->orders_max)
         return BOOK_NONE;
-    if (page == BOOK_NONE)
-        page = page_make(memory, side, number);
-    side->window[number & (BOOK_WINDOW_PAGES - 1)] = page;
-    uint32_t level_slot = page << BOOK_PAGE_BITS | ((uint32_t)order->price_ticks & (BOOK_PAGE_TICKS - 1));
+    uint32_t level_slot = level_for(memory, side, order->price_ticks);
+    if (level_slot == BOOK_NONE)
+        return BOOK_NONE;
     struct book_level *level = &memory->levels[level_slot];
     if (level->total_lots > INT64_MAX - order->remaining_lots)
         return BOOK_NONE;
@@ -499,7 +384,7 @@ void book_requeue(struct book_memory *memory, uint32_t slot, int64_t lots)
     level->total_lots += lots;
     if (level->tail == slot)
         return;
-    unlink_order(memory, level, order);
+    unlink_order(memory, level, slot);
     link_last(memory, level, slot);
 }
 
@@ -508,7 +393,7 @@ void book_remove(struct book_memory *memory, struct book *book, uint32_t slot)
     struct book_order *order = &memory->orders[slot];
     uint32_t level_slot = order->level;
     struct book_level *level = &memory->levels[level_slot];
-    unlink_order(memory, level, order);
+    unlink_order(memory, level, slot);
     level->total_lots -= order->remaining_lots;
     index_erase(memory, order->order_id, slot);
     if (--level->orders == 0)
@@ -523,9 +408,10 @@ static uint32_t check_level(const struct book_memory *memory, enum book_side_ind
     const struct book_level *level = &memory->levels[slot];
     int64_t lots = 0;
     uint32_t orders = 0, prev = BOOK_NONE;
-    for (uint32_t at = level->head; at != BOOK_NONE; at = memory->orders[at].next) {
+    for (uint32_t at = level->head; at != BOOK_NONE; at = memory->links[at].next) {
         const struct book_order *order = &memory->orders[at];
-        assert(order->prev == prev && order->level == slot && order->side == side && order->remaining_lots > 0);
+        assert(
+            memory->links[at].prev == prev && order->level == slot && order->side == side && order->remaining_lots > 0);
         assert(memory->tags[at] == tag_of(order->user_id, order->market));
         assert(order->price_ticks == book_level_price(memory, slot));
         assert(book_find(memory, order->order_id) == at);
@@ -546,7 +432,7 @@ void book_check(const struct book_memory *memory, const struct book *book)
             int64_t price = book_level_price(memory, at);
             assert(previous == 0 || (side == BOOK_ASK ? price > previous : price < previous));
             assert(book_level_at(memory, book, side, price) == at);
-            assert(page_find(memory, &book->sides[side], price >> BOOK_PAGE_BITS) == at >> BOOK_PAGE_BITS);
+            assert(book_find_page(memory, &book->sides[side], price >> BOOK_PAGE_BITS) == at >> BOOK_PAGE_BITS);
             check_level(memory, side, at);
             previous = price;
             levels++;

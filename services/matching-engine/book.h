@@ -7,10 +7,11 @@
  * market by itself, and prices outside fall back to the tree: memory is paid per page in use, never per tick of the
  * range.
  *
- * Orders. One cache line each, pooled, linked by 32-bit slots (0: none). What few orders have (hidden lots, an expiry,
- * own fees, …) lies in a second table by the same slot and is touched for them only. Ids are found through a table
- * addressed by their low bits, so that a stream of new ids walks it from line to line; the rare id whose place is taken
- * by another live one goes to a hash table. A 16-bit tag of user and market per slot, in a dense array, finds the
+ * Orders. One cache line each, pooled by 32-bit slots (0: none). The links of the queues lie apart, eight bytes an
+ * order, so that an order that leaves does not call its neighbours' lines from memory. What few orders have (hidden
+ * lots, an expiry, own fees, …) lies in a table by the same slot and is touched for them only. Ids are found through a
+ * table addressed by their low bits, so that a stream of new ids walks it from line to line; the rare id whose place is
+ * taken by another live one goes to a hash table. A 16-bit tag of user and market per slot, in a dense array, finds the
  * orders of a user by a scan. The pools are shared by all books of one book_memory.
  *
  * Invariants: a level that is in its page's bitmap has at least one order; a page in the tree has at least one level;
@@ -42,12 +43,15 @@ struct book_order {
     int64_t price_ticks;
     int64_t remaining_lots; /* > 0; of an iceberg what shows */
     int64_t filled_lots;
-    uint32_t next, prev; /* slots in the level's queue; while free, next links the free list */
     uint32_t level;
     uint16_t market;
     uint8_t side;  /* enum book_side_index */
     uint8_t flags; /* enum book_flag */
 } __attribute__((aligned(64)));
+
+struct book_link {
+    uint32_t next, prev; /* slots in the level's queue; while free, next links the free list */
+};
 
 struct book_more {
     union {
@@ -87,6 +91,7 @@ struct book_node {
 /* Everything a shard's books are made of; sized once. Memory is touched only as it is used. */
 struct book_memory {
     struct book_order *orders;
+    struct book_link *links;
     struct book_more *more;
     struct book_level *levels; /* page p owns levels p × 64 … p × 64 + 63 */
     struct book_page *pages;
@@ -153,15 +158,9 @@ uint32_t book_find_user(struct book_memory *memory, uint64_t user_id, uint16_t m
 /* Sorts slots by order id, in place. */
 void book_sort_by_id(const struct book_memory *memory, uint32_t *slots, uint32_t count);
 
-/* Slot of a resting order, or BOOK_NONE. */
-uint32_t book_find(const struct book_memory *memory, uint64_t order_id);
-
 /* The level at a price, or BOOK_NONE if nothing rests there. */
 uint32_t book_level_at(
     const struct book_memory *memory, const struct book *book, enum book_side_index side, int64_t price_ticks);
-
-/* The next level away from the touch, or BOOK_NONE. With the other side's index: the next one towards the touch. */
-uint32_t book_level_after(const struct book_memory *memory, enum book_side_index side, uint32_t level);
 
 static inline int64_t book_level_price(const struct book_memory *memory, uint32_t level)
 {

@@ -2,6 +2,7 @@
  *
  *   engine_core.c    life, dispatch of commands, batches
  *   core_records.c   records, groups, level changes
+ *   core_plain.c     straight paths of what comes by the million: plain orders, their cancels and moves
  *   core_place.c     new orders: verdict, refusal, entering
  *   core_match.c     fills, self-trade prevention, FOK
  *   core_cancel.c    cancel, cancel-all, kill switch, mass quote
@@ -17,7 +18,7 @@
  * trades reached are triggered, and command_end() closes the group. */
 #pragma once
 
-#include "book.h"
+#include "book_inline.h"
 #include "engine_core.h"
 
 #include <assert.h>
@@ -124,7 +125,10 @@ static inline bool is_crossed(const struct market *market)
 /* floor(received × ppm / 10^6) without leaving 64 bits: exact, because ppm <= 10^6. */
 static inline int64_t fee_of(int64_t received_minor, uint32_t ppm)
 {
-    return ppm == 0 ? 0 : received_minor / PPM * ppm + received_minor % PPM * ppm / PPM;
+    uint64_t product;
+    if (__builtin_expect(!__builtin_mul_overflow((uint64_t)received_minor, (uint64_t)ppm, &product), 1))
+        return (int64_t)(product / PPM);
+    return received_minor / PPM * ppm + received_minor % PPM * ppm / PPM;
 }
 
 /* What an order of `lots` has to hold. The products fit: orders whose hold does not were refused. */
@@ -245,7 +249,8 @@ enum engine_verdict judge_order(
     const struct engine *engine, const struct market *market, const struct engine_command *order);
 /* An order that was judged. */
 void place_order(struct engine *engine, struct market *market, const struct engine_command *order, uint16_t quote_set);
-/* A taker meets the book: trades, rests, is closed. */
+/* A taker meets the book: trades, rests, is closed. trade_and_rest(): if nothing forbids it to trade. */
+void trade_and_rest(struct engine *engine, struct market *market, struct taker *taker);
 void enter(struct engine *engine, struct market *market, struct taker *taker);
 void close_taker(struct engine *engine, struct market *market, const struct taker *taker, enum engine_status status,
     enum engine_reason reason);
@@ -255,6 +260,13 @@ enum engine_reason beyond_limits(
 /* The side table's part of an order that goes into the book or waits. */
 void keep_more(struct engine *engine, struct market *market, uint32_t slot, const struct taker *taker);
 uint8_t flags_of(const struct taker *taker);
+
+/* ---- core_plain.c: a command as received. The same records as the general paths give. false: not plain, or not fine;
+ * nothing was done. true: done, with its group. ---- */
+
+bool place_plain(struct engine *engine, struct market *market, const struct engine_command *order);
+bool cancel_plain(struct engine *engine, struct market *market, const struct engine_command *cancel);
+bool amend_plain(struct engine *engine, struct market *market, const struct engine_command *amend);
 
 /* ---- core_match.c ---- */
 

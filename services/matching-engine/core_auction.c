@@ -11,7 +11,7 @@ struct choice {
 static __int128 level_lots(const struct book_memory *memory, uint32_t level)
 {
     __int128 lots = 0;
-    for (uint32_t at = memory->levels[level].head; at != BOOK_NONE; at = memory->orders[at].next)
+    for (uint32_t at = memory->levels[level].head; at != BOOK_NONE; at = memory->links[at].next)
         lots += (__int128)memory->orders[at].remaining_lots + hidden_lots(memory, at);
     return lots;
 }

@@ -247,7 +247,7 @@ static bool match_level(struct engine *engine, struct market *market, struct tak
     while (goes_on && level->orders > 0 && (wanted_lots = wanted(market, taker, price_ticks)) > 0) {
         uint32_t maker = level->head;
         const struct book_order *order = &engine->memory->orders[maker];
-        __builtin_prefetch(&engine->memory->orders[order->next]);
+        __builtin_prefetch(&engine->memory->orders[engine->memory->links[maker].next]);
         if (__builtin_expect(same_user(taker, order), 0))
             goes_on = meet_own_order(engine, market, taker, maker, wanted_lots);
         else
@@ -282,7 +282,7 @@ static bool try_level(const struct engine *engine, const struct market *market, 
     const struct book_memory *memory = engine->memory;
     int64_t price_ticks = book_level_price(memory, level);
     for (int hidden = 0; hidden <= 1; hidden++)
-        for (uint32_t at = memory->levels[level].head; at != BOOK_NONE; at = memory->orders[at].next) {
+        for (uint32_t at = memory->levels[level].head; at != BOOK_NONE; at = memory->links[at].next) {
             int64_t want = wanted(market, taker, price_ticks);
             if (want == 0)
                 return true;

@@ -290,7 +290,7 @@ static bool slide(struct engine *engine, struct market *market, struct taker *ta
     return true;
 }
 
-static void trade_and_rest(struct engine *engine, struct market *market, struct taker *taker)
+void trade_and_rest(struct engine *engine, struct market *market, struct taker *taker)
 {
     enum match_end end = match(engine, market, taker);
     bool spends = taker->by_quote && taker->side == BOOK_BID;

@@ -93,7 +93,7 @@ static void each_of_side(const struct book_memory *memory, const struct book *bo
     bool (*each)(void *context, const struct engine_resting *order), void *context)
 {
     for (uint32_t level = book->sides[side].best; level != BOOK_NONE; level = book_level_after(memory, side, level))
-        for (uint32_t at = memory->levels[level].head; at != BOOK_NONE; at = memory->orders[at].next) {
+        for (uint32_t at = memory->levels[level].head; at != BOOK_NONE; at = memory->links[at].next) {
             struct engine_resting order;
             describe(memory, at, &order);
             if (!each(context, &order))

@@ -115,41 +115,31 @@ static void carry_out(struct engine *engine, struct market *market, const struct
     }
 }
 
-/* What comes by the million, without a jump through a table that nobody can predict. */
-static inline enum engine_verdict judge_any(
-    const struct engine *engine, const struct market *market, const struct engine_command *command)
+static __attribute__((noinline)) enum engine_verdict apply_generally(
+    struct engine *engine, struct market *market, const struct engine_command *command)
 {
-    if (command->kind == ENGINE_PLACE)
-        return judge_order(engine, market, command);
-    if (command->kind == ENGINE_CANCEL && command->order_id != 0 && command->user_id != 0)
-        return ENGINE_OK;
-    return judge(engine, market, command);
+    enum engine_verdict verdict = judge(engine, market, command);
+    if (verdict == ENGINE_OK && command->kind == ENGINE_KILL_SWITCH)
+        verdict = set_kill_switch(engine, market, command->user_id, command->engaged);
+    if (verdict != ENGINE_OK)
+        return verdict;
+    move_clock(engine, market, command->at_us);
+    carry_out(engine, market, command);
+    command_end(engine, market);
+    return ENGINE_OK;
 }
 
-static inline void carry_out_any(struct engine *engine, struct market *market, const struct engine_command *command)
-{
-    if (command->kind == ENGINE_PLACE)
-        place_order(engine, market, command, 0);
-    else if (command->kind == ENGINE_CANCEL)
-        cancel_order(engine, market, command);
-    else
-        carry_out(engine, market, command);
-}
-
+/* What comes by the million first, without a jump through a table that nobody can predict. */
 static inline enum engine_verdict apply_one(struct engine *engine, const struct engine_command *command)
 {
     if (command->market >= engine->markets_count)
         return ENGINE_BAD_MARKET;
     struct market *market = &engine->markets[command->market];
-    enum engine_verdict verdict = judge_any(engine, market, command);
-    if (verdict == ENGINE_OK && __builtin_expect(command->kind == ENGINE_KILL_SWITCH, 0))
-        verdict = set_kill_switch(engine, market, command->user_id, command->engaged);
-    if (__builtin_expect(verdict != ENGINE_OK, 0))
-        return verdict;
-    move_clock(engine, market, command->at_us);
-    carry_out_any(engine, market, command);
-    command_end(engine, market);
-    return ENGINE_OK;
+    if (command->kind == ENGINE_PLACE    ? place_plain(engine, market, command)
+        : command->kind == ENGINE_CANCEL ? cancel_plain(engine, market, command)
+                                         : command->kind == ENGINE_AMEND && amend_plain(engine, market, command))
+        return ENGINE_OK;
+    return apply_generally(engine, market, command);
 }
 
 enum engine_verdict engine_apply(struct engine *engine, const struct engine_command *command)
@@ -161,70 +151,59 @@ enum engine_verdict engine_apply(struct engine *engine, const struct engine_comm
  * from what the step before brought in: the index; the order and its level; their neighbours; whom it would trade with.
  * ---- */
 
-static const struct market *market_of(const struct engine *engine, const struct engine_command *command)
+/* All without a branch on the kind of command, which is as random as the flow: what has no order, or no price, fetches
+ * what lies at 0, which is always near. These are guesses, and only that, until the command's turn. */
+
+static inline const struct market *market_of(const struct engine *engine, const struct engine_command *command)
 {
-    return command->market < engine->markets_count ? &engine->markets[command->market] : NULL;
+    return &engine->markets[command->market < engine->markets_count ? command->market : 0];
 }
 
-static void fetch_index(const struct engine *engine, const struct engine_command *command)
+static inline uint32_t slot_guess(const struct book_memory *memory, const struct engine_command *command)
+{
+    return memory->direct[command->order_id & memory->direct_mask];
+}
+
+/* The level a price has if its page is in the window. */
+static inline uint32_t level_guess(const struct market *market, const struct engine_command *command)
+{
+    const struct book_side *side = &market->book.sides[command->side == ENGINE_SELL];
+    uint32_t page = side->window[(uint64_t)command->price_ticks >> BOOK_PAGE_BITS & (BOOK_WINDOW_PAGES - 1)];
+    return page << BOOK_PAGE_BITS | ((uint32_t)command->price_ticks & (BOOK_PAGE_TICKS - 1));
+}
+
+static inline void fetch_index(const struct engine *engine, const struct engine_command *command)
 {
     __builtin_prefetch(&engine->memory->direct[command->order_id & engine->memory->direct_mask]);
 }
 
-/* The level a price has if its page is in the window; BOOK_NONE otherwise. Only a guess until the command's turn. */
-static uint32_t level_guess(const struct market *market, const struct engine_command *command)
-{
-    const struct book_side *side = &market->book.sides[command->side == ENGINE_BUY ? BOOK_BID : BOOK_ASK];
-    uint32_t page = side->window[(uint64_t)command->price_ticks >> BOOK_PAGE_BITS & (BOOK_WINDOW_PAGES - 1)];
-    return page == BOOK_NONE ? BOOK_NONE
-                             : page << BOOK_PAGE_BITS | ((uint32_t)command->price_ticks & (BOOK_PAGE_TICKS - 1));
-}
-
-/* The best level of the other side. */
-static uint32_t touch_of(const struct market *market, const struct engine_command *command)
-{
-    return market->book.sides[command->side == ENGINE_BUY ? BOOK_ASK : BOOK_BID].best;
-}
-
-static void fetch_order(const struct engine *engine, const struct engine_command *command)
+static inline void fetch_order(const struct engine *engine, const struct engine_command *command)
 {
     const struct book_memory *memory = engine->memory;
-    const struct market *market = market_of(engine, command);
-    if (command->kind != ENGINE_PLACE)
-        __builtin_prefetch(&memory->orders[memory->direct[command->order_id & memory->direct_mask]]);
-    if (command->kind == ENGINE_CANCEL || !market)
-        return;
-    uint32_t level = level_guess(market, command);
-    __builtin_prefetch(&memory->levels[level]);
-    __builtin_prefetch(&memory->pages[level >> BOOK_PAGE_BITS]);
+    uint32_t slot = slot_guess(memory, command);
+    __builtin_prefetch(&memory->orders[slot]);
+    __builtin_prefetch(&memory->links[slot]);
+    __builtin_prefetch(&memory->levels[level_guess(market_of(engine, command), command)]);
 }
 
-static void fetch_neighbours(const struct engine *engine, const struct engine_command *command)
+static inline void fetch_neighbours(const struct engine *engine, const struct engine_command *command)
 {
     const struct book_memory *memory = engine->memory;
-    const struct market *market = market_of(engine, command);
-    if (command->kind != ENGINE_PLACE) {
-        const struct book_order *order = &memory->orders[memory->direct[command->order_id & memory->direct_mask]];
-        __builtin_prefetch(&memory->orders[order->next]);
-        __builtin_prefetch(&memory->orders[order->prev]);
-        __builtin_prefetch(&memory->levels[order->level]);
-    }
-    if (command->kind == ENGINE_CANCEL || !market)
-        return;
-    __builtin_prefetch(&memory->orders[memory->levels[level_guess(market, command)].tail]);
-    __builtin_prefetch(&memory->orders[memory->levels[touch_of(market, command)].head]);
+    uint32_t slot = slot_guess(memory, command);
+    __builtin_prefetch(&memory->levels[memory->orders[slot].level]);
+    __builtin_prefetch(&memory->links[memory->links[slot].next]);
+    __builtin_prefetch(&memory->links[memory->links[slot].prev]);
+    __builtin_prefetch(&memory->links[memory->levels[level_guess(market_of(engine, command), command)].tail]);
 }
 
-/* Of the order that a taker would meet first: the one behind it, and the places of both in the index. */
-static void fetch_touch(const struct engine *engine, const struct engine_command *command)
+/* Of the order that a taker would meet first: itself, the one behind it, its place in the index. */
+static inline void fetch_touch(const struct engine *engine, const struct engine_command *command)
 {
     const struct book_memory *memory = engine->memory;
-    const struct market *market = market_of(engine, command);
-    if (command->kind == ENGINE_CANCEL || !market)
-        return;
-    const struct book_order *head = &memory->orders[memory->levels[touch_of(market, command)].head];
-    __builtin_prefetch(&memory->orders[head->next]);
-    __builtin_prefetch(&memory->direct[head->order_id & memory->direct_mask]);
+    const struct book_side *other = &market_of(engine, command)->book.sides[command->side != ENGINE_SELL];
+    uint32_t head = memory->levels[other->best].head;
+    __builtin_prefetch(&memory->orders[memory->links[head].next]);
+    __builtin_prefetch(&memory->direct[memory->orders[head].order_id & memory->direct_mask]);
 }
 
 static size_t apply_plainly(
