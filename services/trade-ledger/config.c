@@ -42,5 +42,10 @@ const struct config_item settings_items[] = {
         .meaning =
             "entries that are followed from the one before them, and whose journals are summed, each second; 0: none",
         .max = 1000000 },
+    { .name = "STATEMENT_FONT",
+        .type = CONFIG_STRING,
+        .offset = offsetof(struct settings, statement_font),
+        .fallback = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+        .meaning = "TrueType font of statements as PDF; without one what is not ASCII is shown as ?" },
     { 0 },
 };

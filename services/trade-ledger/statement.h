@@ -1,4 +1,5 @@
-/* statement.h -- an account's statement as text: CSV for spreadsheets, HTML for paper. Pure.
+/* statement.h -- an account's statement: CSV for spreadsheets, HTML for screen and paper, PDF for paper. Pure, but for
+ * the font that PDF needs.
  *
  * References and notes are other people's words. In HTML all text is escaped, and the page may load and run nothing. In
  * CSV a cell of text that a spreadsheet would take for a formula begins with an apostrophe. */
@@ -33,3 +34,6 @@ struct statement_turnover statement_turnover(const struct statement *statement);
 /* The caller's (xfree), NUL-terminated. */
 char *statement_csv(const struct statement *statement, size_t *ret_len);
 char *statement_html(const struct statement *statement, size_t *ret_len);
+/* With the TrueType font at font_path; where there is none, what is not ASCII is shown as a question mark. NULL: it
+ * could not be made. */
+char *statement_pdf(const struct statement *statement, const char *font_path, size_t *ret_len);

@@ -12,7 +12,7 @@
 
 enum { STATEMENT_LINES_MAX = 10000 }; /* a longer period is to be asked for in parts */
 
-enum statement_format { FORMAT_JSON, FORMAT_CSV, FORMAT_HTML };
+enum statement_format { FORMAT_JSON, FORMAT_CSV, FORMAT_HTML, FORMAT_PDF };
 
 struct question {
     struct account_name name;
@@ -23,7 +23,7 @@ struct question {
 
 static bool format_from_query(const struct http_request *request, enum statement_format *ret, struct error *e)
 {
-    static const char *const names[] = { "json", "csv", "html" };
+    static const char *const names[] = { "json", "csv", "html", "pdf" };
     char name[8] = "json";
     if (query_has(request->query, "format") && !query_get(request->query, "format", name, sizeof name))
         name[0] = '\0';
@@ -33,7 +33,7 @@ static bool format_from_query(const struct http_request *request, enum statement
             return true;
         }
     }
-    return error_field(e, ERROR_INVALID, "unknown-value", "format", "a statement is json, csv or html");
+    return error_field(e, ERROR_INVALID, "unknown-value", "format", "a statement is json, csv, html or pdf");
 }
 
 /* The first moment of the month, UTC. */
@@ -125,15 +125,24 @@ static json_t *statement_json(const struct statement *s)
     return json;
 }
 
-static void reply_statement(const struct statement *statement, enum statement_format format, struct http_reply *reply)
+static bool reply_statement(
+    const struct statement *statement, enum statement_format format, struct http_reply *reply, struct error *e)
 {
+    static const char *const types[] = { [FORMAT_CSV] = "text/csv; charset=utf-8",
+        [FORMAT_HTML] = "text/html; charset=utf-8",
+        [FORMAT_PDF] = "application/pdf" };
     if (format == FORMAT_JSON) {
         reply->json = statement_json(statement);
-        return;
+        return true;
     }
-    bool csv = format == FORMAT_CSV;
-    reply->body = csv ? statement_csv(statement, &reply->body_len) : statement_html(statement, &reply->body_len);
-    reply->content_type = csv ? "text/csv; charset=utf-8" : "text/html; charset=utf-8";
+    reply->content_type = types[format];
+    if (format == FORMAT_CSV)
+        reply->body = statement_csv(statement, &reply->body_len);
+    else if (format == FORMAT_HTML)
+        reply->body = statement_html(statement, &reply->body_len);
+    else
+        reply->body = statement_pdf(statement, reading_service()->settings.statement_font, &reply->body_len);
+    return reply->body || error_set(e, ERROR_TRANSIENT, "the statement could not be printed");
 }
 
 static bool read_lines(struct pg *pg, const struct question *question, int64_t account_id, int64_t after_id,
@@ -189,6 +198,5 @@ bool get_account_statement(
             pg, &question, statement.account_id, pg_get_int64(bounds, 0, 4), pg_get_int64(bounds, 0, 7), &rows, e))
         return false;
     fill_lines(&statement, arena, rows);
-    reply_statement(&statement, question.format, reply);
-    return true;
+    return reply_statement(&statement, question.format, reply, e);
 }

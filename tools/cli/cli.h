@@ -121,7 +121,8 @@ struct api_call {
     const char *file_type; /* not NULL: the body is a file of that content type, borrowed: */
     const char *file;
     size_t file_len;
-    char **ret_text; /* not NULL: the answer is no JSON, and goes here (xfree) */
+    char **ret_text; /* not NULL: the answer may be no JSON, and goes here (xfree) … */
+    size_t *ret_len; /* … with its length, unless NULL */
 };
 /* On success *ret_json is the caller's (json_decref; may be NULL for an empty body). Prints the problem on failure and
  * gives the exit code. A 401 with a session: refreshes the tokens once and tries again. */

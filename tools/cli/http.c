@@ -36,6 +36,17 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     return len;
 }
 
+/* A copy; NUL-terminated. */
+static char *whole(const struct reply *reply, size_t *ret_len)
+{
+    char *copy = xcalloc(reply->len + 1, 1);
+    if (reply->len > 0)
+        memcpy(copy, reply->data, reply->len);
+    if (ret_len)
+        *ret_len = reply->len;
+    return copy;
+}
+
 static struct curl_slist *header(struct curl_slist *list, const char *name, const char *value)
 {
     char *line = xasprintf("%s: %s", name, value);
@@ -147,7 +158,7 @@ static int call_in_session(struct cli *cli, const struct api_call *call, json_t 
     }
     *ret_json = json;
     if (result == CLI_OK && call->ret_text)
-        *call->ret_text = xstrndup(reply.data ? reply.data : "", reply.len);
+        *call->ret_text = whole(&reply, call->ret_len);
     xfree(reply.data);
     return result;
 }

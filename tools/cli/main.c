@@ -40,9 +40,9 @@ static const struct {
         "a bank's statement (CSV, or CAMT.053 as .xml) against an account; exit code 1 when they differ",
         "penstock ledger reconcile january.csv --account USD" },
     { "statement", cmd_statement,
-        "ACCOUNT|ASSET [--from TIME] [--to TIME] [--holds true] [--format csv|html] [--output FILE]",
-        "an account's movements between two balances; html is made to be printed",
-        "penstock statement USD --from 2026-01-01T00:00:00Z --format html --output january.html" },
+        "ACCOUNT|ASSET [--from TIME] [--to TIME] [--holds true] [--format csv|html|pdf] [--output FILE]",
+        "an account's movements between two balances; html and pdf are made to be printed",
+        "penstock statement USD --from 2026-01-01T00:00:00Z --format pdf --output january.pdf" },
     { "entries", cmd_entries,
         "[--reference R] [--account ID] [--asset A] [--from TIME] [--to TIME] [--min-amount A] [--max-amount A] "
         "[--limit N] [--cursor C]",

@@ -119,11 +119,11 @@ static void print_statement(const json_t *json)
     json_decref(rows);
 }
 
-static int write_text(const char *text, const char *path)
+static int write_bytes(const char *bytes, size_t len, const char *path)
 {
     FILE *out = path ? fopen(path, "w") : stdout;
     struct error e = { 0 };
-    bool ok = out && fputs(text, out) >= 0 && fflush(out) == 0;
+    bool ok = out && fwrite(bytes, 1, len, out) == len && fflush(out) == 0;
     if (out && path)
         ok = fclose(out) == 0 && ok;
     if (ok)
@@ -156,10 +156,12 @@ int cmd_statement(struct cli *cli, int argc, char **argv)
     path_add(&path, "/statement", false);
     path_add(&path, query.text, false);
     char *text = NULL;
+    size_t len = 0;
     json_t *json;
-    int result = api_call(cli, &(struct api_call){ "GET", path.text, .with_token = true, .ret_text = &text }, &json);
+    int result = api_call(
+        cli, &(struct api_call){ "GET", path.text, .with_token = true, .ret_text = &text, .ret_len = &len }, &json);
     if (result == CLI_OK && (format || output))
-        result = write_text(text, output);
+        result = write_bytes(text, len, output);
     else if (result == CLI_OK && cli->json)
         print_json(json);
     else if (result == CLI_OK)

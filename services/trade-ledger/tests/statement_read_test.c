@@ -79,7 +79,7 @@ static const char *text_as(struct world *world, const char *format, char *ret_te
     return ret_text;
 }
 
-Test(statement, csv_and_html_defuse_what_a_payer_wrote)
+Test(statement, csv_and_html_and_pdf_defuse_what_a_payer_wrote)
 {
     struct world *world = world_with_history();
     char text[16384];
@@ -87,6 +87,8 @@ Test(statement, csv_and_html_defuse_what_a_payer_wrote)
     cr_expect(strstr(text, ",\"'=cmd|'/c calc'!A1\",10,10,10,0\r\n"), "%s", text);
     cr_expect(strstr(text, "closing balance,,,,106,106,0\r\n"), "%s", text);
     cr_expect(strncmp(text_as(world, "html", text, sizeof text), "text/html", 9) == 0);
+    cr_expect(strncmp(text_as(world, "pdf", text, sizeof text), "application/pdf: %PDF-", 22) == 0);
+    text_as(world, "html", text, sizeof text);
     cr_expect(strstr(text, "&lt;b&gt;rent&lt;/b&gt;") && !strstr(text, "<b>rent"), "%s", text);
 }
 
@@ -101,7 +103,7 @@ Test(statement, bad_questions_are_refused)
         { 9, "USD", "from=x", 400, "from" },
         { 9, "USD", "to=2026-02-30T00:00:00Z", 400, "to" },
         { 9, "USD", "from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", 422, "from" },
-        { 9, "USD", "format=pdf", 400, "format" },
+        { 9, "USD", "format=doc", 400, "format" },
         { 9, "USD", "format=", 400, "format" },
         { 9, "USD", "format=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 400, "format" },
         { 9, "USD", "holds=maybe", 400, "holds" },

@@ -3,8 +3,10 @@
 #include "statement.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct asset usd = { .id = 1, .scale = 2, .code = "USD" };
 
@@ -93,4 +95,113 @@ Test(statement, html_is_made_for_paper_and_loads_nothing)
         cr_expect(strstr(text, needed[i]), "%s is missing", needed[i]);
     cr_expect(!strstr(text, "http://") && !strstr(text, "https://") && !strstr(text, "<script"));
     free(text);
+}
+
+/* ---- PDF: its text, as pdftotext finds it ---- */
+
+enum { PDF_LINES = 150 };
+
+static char *text_of_pdf(const char *bytes, size_t len)
+{
+    char path[] = "/tmp/statement-test-XXXXXX", command[128], *text = NULL, chunk[4096];
+    int file = mkstemp(path);
+    size_t text_len = 0;
+    cr_assert(file >= 0 && write(file, bytes, len) == (ssize_t)len && close(file) == 0);
+    snprintf(command, sizeof command, "pdftotext -layout -enc UTF-8 %s - 2>/dev/null", path);
+    FILE *in = popen(command, "r"), *out = open_memstream(&text, &text_len);
+    cr_assert(in && out);
+    for (size_t n; (n = fread(chunk, 1, sizeof chunk, in)) > 0;)
+        fwrite(chunk, 1, n, out);
+    fclose(out);
+    cr_assert_eq(pclose(in), 0, "pdftotext (package poppler-utils) could not read it");
+    unlink(path);
+    return text;
+}
+
+/* Line i brings i hundredths; each has a note. */
+static char *long_pdf(const char *note, const char *font, const char *const kind)
+{
+    struct statement_line *lines = xcalloc(PDF_LINES, sizeof *lines);
+    int64_t balance = 0;
+    for (int64_t i = 0; i < PDF_LINES; i++) {
+        balance += i + 1;
+        lines[i] = (struct statement_line){ "2026-01-02T03:04:05.000006Z", kind, "topup:9", note, i + 1, balance - 10,
+            10, 1000 + i };
+    }
+    const struct statement statement = { .account_id = 3,
+        .owner_id = 7,
+        .asset = &usd,
+        .from = "2026-01-01T00:00:00.000000Z",
+        .to = "2026-02-01T00:00:00.000000Z",
+        .closing_available = balance - 10,
+        .closing_held = 10,
+        .lines = lines,
+        .line_count = PDF_LINES };
+    size_t len;
+    char *bytes = statement_pdf(&statement, font, &len);
+    cr_assert(bytes && len > 1000 && strncmp(bytes, "%PDF-", 5) == 0);
+    char *text = text_of_pdf(bytes, len);
+    xfree(bytes);
+    xfree(lines);
+    return text;
+}
+
+static size_t count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, what)); at += strlen(what))
+        count++;
+    return count;
+}
+
+static const char dejavu[] = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
+
+Test(statement, pdf_has_every_line_once_on_numbered_pages_that_carry_the_balance_on)
+{
+    char *text =
+             long_pdf("Za\u017c\u00f3\u0142\u0107 \u0395\u03bb\u03bb\u03ac\u03b4\u03b1 <b>rent</b>", dejavu, "topup"),
+         where[64];
+    cr_expect_eq(count_of(text, "topup topup:9"), PDF_LINES);
+    cr_expect_eq(count_of(text, "Za\u017c\u00f3\u0142\u0107 \u0395\u03bb\u03bb\u03ac\u03b4\u03b1 <b>rent</b>"),
+        PDF_LINES, "in the payer's own letters");
+    size_t pages = count_of(text, "\f");
+    cr_assert_gt(pages, 3);
+    for (size_t i = 1; i <= pages; i++) {
+        snprintf(where, sizeof where, "Page %zu of %zu", i, pages);
+        cr_expect_eq(count_of(text, where), 1, "%s", where);
+    }
+    cr_expect_eq(count_of(text, "Booked (UTC)"), pages, "a head on each page");
+    cr_expect_eq(count_of(text, "Carried forward"), pages - 1);
+    cr_expect_eq(count_of(text, "Brought forward"), pages - 1);
+    cr_expect_eq(count_of(text, "Opening balance"), 1);
+    cr_expect_eq(count_of(text, "Closing balance, of which held 0.1"), 1);
+    cr_expect_eq(count_of(text, "113.25 USD"), 1, "1 + 2 + … + 150 hundredths");
+    for (const char *at = text; (at = strstr(at, "Carried forward")); at++) {
+        double out = 0, in = -1, amount = 0, after = -1;
+        const char *next = strstr(at, "Brought forward"), *first = strstr(at, "topup:9");
+        cr_assert(next && first && sscanf(at, "Carried forward %lf", &out) == 1 &&
+                  sscanf(next, "Brought forward %lf", &in) == 1 &&
+                  sscanf(first, "topup:9 %lf %lf", &amount, &after) == 2);
+        cr_expect(out > 0 && out == in && (int64_t)(100 * (in + amount) + 0.5) == (int64_t)(100 * after + 0.5),
+            "%f, %f + %f = %f", out, in, amount, after);
+    }
+    free(text);
+}
+
+Test(statement, pdf_shows_anything_a_payer_wrote_without_losing_a_number)
+{
+    static const char *const notes[] = { "\xf0\x9f\x98\x80 four bytes", "a ) Tj ( b \\ <</JS>>",
+        "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww"
+        "wwwwwwwwwwwwwwwwwwww",
+        "many short words that have to go on the next line, and then on another one, because they are too many for one",
+        "\u202eright to left", "\xff\xfe broken", "" };
+    for (size_t i = 0; i < ARRAY_LEN(notes); i++) {
+        for (int with_font = 0; with_font < 2; with_font++) {
+            char *text = long_pdf(notes[i], with_font ? dejavu : "/nowhere.ttf", "manual");
+            cr_expect_eq(count_of(text, "manual topup:9"), PDF_LINES, "%s", notes[i]);
+            cr_expect_eq(
+                count_of(text, "113.25"), 4, "%s: the last line, the closing balance, the head twice", notes[i]);
+            free(text);
+        }
+    }
 }

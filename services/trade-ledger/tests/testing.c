@@ -43,7 +43,8 @@ struct world *world_new(void)
     support_database_open("trade-ledger", &world->database);
     world->pg = open_as(world->database.url);
     world->outbox = outbox_new();
-    ledger = (struct trade_ledger){ .settings.funding_mode = FUNDING_SANDBOX, .markets = markets_cache_new() };
+    ledger = (struct trade_ledger){ .settings = { .funding_mode = FUNDING_SANDBOX, .statement_font = "" },
+        .markets = markets_cache_new() };
     cr_assert(pg_begin(world->pg, &e) && markets_publish(world->pg, world->outbox, &count, &e) &&
                   outbox_write(world->outbox, world->pg, &e) && pg_commit(world->pg, &e) &&
                   markets_reload(ledger.markets, world->pg, &e),
