@@ -1,6 +1,7 @@
 #include "external_file.h"
 
 #include "../chassis/decimal.h"
+#include "order_rules.h"
 
 #include <assert.h>
 #include <libxml/parser.h>
@@ -34,7 +35,7 @@ bool day_parse(const char *text, int32_t *ret_day)
     return true;
 }
 
-static bool amount_parse(const char *text, const struct asset *asset, int64_t *ret_minor, struct error *e)
+static bool signed_amount_parse(const char *text, const struct asset *asset, int64_t *ret_minor, struct error *e)
 {
     bool negative = *text == '-';
     if (*text == '-' || *text == '+')
@@ -151,8 +152,10 @@ static bool csv_line(struct csv *csv, const struct csv_columns *columns, size_t 
         return false;
     if (!day_parse(csv->cells[columns->date], &line->day))
         return wrong(e, number, "the date is no day as in 2026-01-31");
-    if (!amount_parse(csv->cells[columns->amount], asset, &line->amount, &why))
+    if (!signed_amount_parse(csv->cells[columns->amount], asset, &line->amount, &why))
         return wrong(e, number, why.message);
+    if (columns->reference < csv->count && !input_is_utf8(csv->cells[columns->reference]))
+        return wrong(e, number, "the text is not UTF-8");
     if (columns->reference < csv->count)
         line->reference = arena_strdup(arena, plain_reference(csv->cells[columns->reference]));
     return true;
@@ -218,7 +221,9 @@ static const char *text_at(struct arena *arena, xmlNode *node, const char *path)
     size_t len = strlen(text);
     while (len > 0 && strchr(" \t\r\n", text[len - 1]))
         len--;
-    char *copy = arena_printf(arena, "%.*s", (int)(len < CELL_MAX ? len : CELL_MAX), text);
+    for (len = len < CELL_MAX ? len : CELL_MAX; ((unsigned char)text[len] & 0xc0) == 0x80;)
+        len--; /* not within a character */
+    char *copy = arena_printf(arena, "%.*s", (int)len, text);
     xmlFree(content);
     return copy;
 }

@@ -24,6 +24,17 @@ static size_t utf8_length(const unsigned char *s)
     return overlong || beyond ? 0 : len;
 }
 
+bool input_is_utf8(const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t len = utf8_length(s);
+        if (len == 0)
+            return false;
+        s += len;
+    }
+    return true;
+}
+
 bool input_is_clean(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;

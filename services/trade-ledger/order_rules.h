@@ -77,4 +77,5 @@ MUST_CHECK bool hold_minor(
 const struct asset *hold_asset(const struct market *market, enum side side);
 
 /* Printable ASCII or UTF-8 without control characters. */
+bool input_is_utf8(const char *text);
 bool input_is_clean(const char *text);

@@ -3,7 +3,11 @@
 #include "reconcile.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
 #include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size); /* fuzz_external_file.c */
 
 static const struct asset usd = { .id = 1, .scale = 2, .code = "USD" };
 
@@ -49,6 +53,17 @@ Test(csv, bad_files_are_refused_with_the_line)
         cr_expect(!read_csv(arena, files[i], &file, &e) && strcmp(e.problem, "invalid-file") == 0, "%s", files[i]);
         arena_free(arena);
     }
+}
+
+/* Bytes that are no text would be nothing in the answer's JSON. */
+Test(csv, a_reference_that_is_no_utf8_is_refused)
+{
+    struct arena *arena = arena_new();
+    struct external_file file;
+    struct error e = { 0 };
+    cr_expect(!read_csv(arena, "date,amount,reference\n2026-01-01,1,M\xfcller", &file, &e));
+    cr_expect_str_eq(e.message, "line 2: the text is not UTF-8");
+    arena_free(arena);
 }
 
 #define CAMT(head, inside)                                                                                             \
@@ -103,6 +118,43 @@ Test(camt053, a_doctype_in_another_encoding_is_refused_too)
     cr_expect_str_eq(e.message, "a DOCTYPE is not accepted");
     arena_free(arena);
     xfree(wide);
+}
+
+Test(camt053, a_long_text_is_cut_between_characters)
+{
+    struct arena *arena = arena_new();
+    struct external_file file;
+    struct error e = { 0 };
+    char reference[1201], text[2000];
+    for (size_t i = 0; i < 400; i++)
+        memcpy(reference + 3 * i, "\u20ac", 4);
+    snprintf(text, sizeof text, CAMT("", ENTRY("1", "USD", "CRDT", "2026-01-01", "%s")), reference);
+    cr_assert(read_camt(arena, text, &file, &e), "%s", e.message);
+    cr_expect_eq(strlen(file.lines[0].reference), 510);
+    arena_free(arena);
+}
+
+/* What the fuzzer has found its way with; a file that fails ends the process. */
+Test(external_file, the_fuzzers_corpus_keeps_its_promises)
+{
+    DIR *folder = opendir(EXTERNAL_CORPUS);
+    size_t count = 0;
+    static uint8_t data[EXTERNAL_FILE_MAX];
+    cr_assert(folder, "%s is missing", EXTERNAL_CORPUS);
+    for (const struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
+        char path[1024];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", EXTERNAL_CORPUS, entry->d_name);
+        FILE *file = fopen(path, "r");
+        cr_assert(file, "%s", path);
+        size_t len = fread(data, 1, sizeof data, file);
+        fclose(file);
+        cr_expect_eq(LLVMFuzzerTestOneInput(data, len), 0, "%s", path);
+        count++;
+    }
+    closedir(folder);
+    cr_expect_geq(count, 20, "%zu files", count);
 }
 
 Test(reconcile, lines_find_their_entries)
