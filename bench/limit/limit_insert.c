@@ -213,7 +213,6 @@ static bool send_inbox(struct limit *limit, struct error *e)
     pg_arg_blobs(limit->pg, COLUMN(struct bytes, ((struct bytes){ digest, sizeof digest })), n);
     pg_arg_int32s(limit->pg, COLUMN(int32_t, 201), n);
     pg_arg_blobs(limit->pg, COLUMN(struct bytes, reply(limit, i)), n);
-    pg_arg_int64(limit->pg, (int64_t)n);
     return pg_send(limit->pg, &sql_seen_insert, NULL, e);
 }
 

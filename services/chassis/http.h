@@ -60,7 +60,8 @@ typedef bool (*http_handler)(struct pg *pg, struct outbox *outbox, const struct 
 
 /* All requests that are waiting, at most HTTP_BATCH_MAX, in one transaction. Each call's error is that call's answer
  * and does not disturb the others. Returning false rolls back all: TRANSIENT is retried a few times, then every call
- * gets *e. */
+ * gets *e. So is what fails, until its commit, by a unique key that another transaction had first: tried again, the
+ * handler sees it. */
 typedef bool (*http_batch_handler)(
     struct pg *pg, struct outbox *outbox, struct http_call *const *calls, size_t count, struct error *e);
 

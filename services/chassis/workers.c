@@ -34,6 +34,8 @@ bool worker_transaction(struct worker *worker, bool read_only, worker_step step,
         if (worker->pg)
             pg_rollback(worker->pg);
         outbox_clear(worker->outbox);
+        if (worker->batches && e->code == PG_CODE_UNIQUE_VIOLATION) /* tried again, the handler sees it */
+            e->kind = ERROR_TRANSIENT;
         if (e->kind != ERROR_TRANSIENT || attempt == WORKER_ATTEMPTS_MAX || atomic_load(worker->hurry))
             return false;
         log_debug("%s: attempt %u failed: %s", worker->name, attempt, e->message);

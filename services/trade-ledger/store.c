@@ -199,15 +199,19 @@ static bool send_traders(
 /* All accounts by one statement, so that they are locked in one order; the plainest that will do. */
 static bool send_accounts_lock(struct pg *pg, const struct wants *wants, struct loaded *loaded, struct error *e)
 {
-    bool by_id = wants->account_id_count + wants->pending_count + wants->reversed_count + wants->adjustment_count > 0;
-    bool for_orders = wants->amends > 0;
-    if (wants->account_count == 0 && !by_id && !for_orders)
+    bool by_id = wants->account_id_count > 0, for_orders = wants->amends > 0;
+    bool named = wants->pending_count + wants->reversed_count + wants->adjustment_count > 0;
+    if (wants->account_count == 0 && !by_id && !for_orders && !named)
         return true;
     arg_accounts(pg, wants, wants->account_count);
-    if (!by_id && !for_orders)
+    if (!by_id && !for_orders && !named)
         return pg_send(pg, &sql_accounts_lock, &loaded->accounts, e);
+    if (!for_orders && !named) {
+        pg_arg_int64s(pg, wants->account_ids, wants->account_id_count);
+        return pg_send(pg, &sql_accounts_lock_by_id, &loaded->accounts, e);
+    }
     arg_named_orders(pg, wants);
-    if (!by_id)
+    if (!by_id && !named)
         return pg_send(pg, &sql_accounts_lock_for_orders, &loaded->accounts, e);
     pg_arg_int64s(pg, wants->account_ids, wants->account_id_count);
     pg_arg_int64s(pg, wants->pending_ids, wants->pending_count);
@@ -295,25 +299,25 @@ static bool send_ids(struct pg *pg, const struct id_counts *counts, struct pg_re
     return pg_send(pg, &sql_ids_take, ret_ids, e);
 }
 
-static const int64_t *read_ids(struct arena *arena, const struct pg_result *rows, size_t *first, size_t count)
+/* Columns of ids_take.sql. */
+enum { ID_JOURNAL, ID_ENTRY, ID_ORDER, ID_TOPUP, ID_TRADE, ID_AMEND, ID_ADJUSTMENT, ID_CLOCK };
+
+static const int64_t *read_ids(struct arena *arena, const struct pg_result *rows, unsigned column, size_t count)
 {
-    assert(*first + count <= pg_rows(rows));
-    const int64_t *ids = COLUMN(int64_t, count, pg_get_int64(rows, *first + i, 0));
-    *first += count;
-    return ids;
+    assert(count <= pg_rows(rows));
+    return COLUMN(int64_t, count, pg_get_int64(rows, i, column));
 }
 
 static void take_ids(struct batch *batch, const struct wants *wants, const struct pg_result *rows)
 {
-    size_t first = 0;
-    const int64_t *journals = read_ids(batch->arena, rows, &first, wants->journals);
-    const int64_t *entries = read_ids(batch->arena, rows, &first, wants->entries);
+    const int64_t *journals = read_ids(batch->arena, rows, ID_JOURNAL, wants->journals);
+    const int64_t *entries = read_ids(batch->arena, rows, ID_ENTRY, wants->entries);
     ledger_set_ids(batch->ledger, journals, wants->journals, entries, wants->entries);
-    batch->order_ids = read_ids(batch->arena, rows, &first, wants->orders);
-    batch->topup_ids = read_ids(batch->arena, rows, &first, wants->topups);
-    batch->amend_ids = read_ids(batch->arena, rows, &first, wants->amends);
-    batch->adjustment_ids = read_ids(batch->arena, rows, &first, wants->adjustments);
-    batch->now_us = batch->ledger->locked_at_us = *read_ids(batch->arena, rows, &first, 1);
+    batch->order_ids = read_ids(batch->arena, rows, ID_ORDER, wants->orders);
+    batch->topup_ids = read_ids(batch->arena, rows, ID_TOPUP, wants->topups);
+    batch->amend_ids = read_ids(batch->arena, rows, ID_AMEND, wants->amends);
+    batch->adjustment_ids = read_ids(batch->arena, rows, ID_ADJUSTMENT, wants->adjustments);
+    batch->now_us = batch->ledger->locked_at_us = pg_get_int64(rows, 0, ID_CLOCK);
 }
 
 bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, struct error *e)
@@ -449,7 +453,6 @@ static bool send_new_orders(struct pg *pg, struct arena *arena, struct order *co
     pg_arg_int64(pg, now_us);
     if (!more)
         return pg_send(pg, &sql_orders_insert, NULL, e);
-    pg_arg_int64(pg, (int64_t)n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->stop_price_ticks), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->quote_minor), n);
     pg_arg_int64s(pg, COLUMN(int64_t, n, orders[i]->display_lots), n);
@@ -567,7 +570,6 @@ static bool save_seen(struct pg *pg, const struct batch *batch, struct error *e)
     pg_arg_blobs(pg, COLUMN(struct bytes, n, ((struct bytes){ seen[i]->digest, DIGEST_LEN })), n);
     pg_arg_int32s(pg, COLUMN(int32_t, n, seen[i]->status), n);
     pg_arg_blobs(pg, COLUMN(struct bytes, n, text_bytes(seen[i]->reply)), n);
-    pg_arg_int64(pg, (int64_t)n);
     return pg_send(pg, &sql_seen_insert, NULL, e);
 }
 
@@ -631,12 +633,11 @@ bool store_load_postings(struct pg *pg, struct booking *booking, const struct po
         *table_slot(booking->orders, &order->id, sizeof order->id) = order;
     }
     fill_progress(arena, loaded.markets, ret_progress);
-    size_t first = 0;
-    const int64_t *journals = read_ids(arena, loaded.ids, &first, wants->journals);
-    const int64_t *entries = read_ids(arena, loaded.ids, &first, wants->entries);
+    const int64_t *journals = read_ids(arena, loaded.ids, ID_JOURNAL, wants->journals);
+    const int64_t *entries = read_ids(arena, loaded.ids, ID_ENTRY, wants->entries);
     ledger_set_ids(booking->ledger, journals, wants->journals, entries, wants->entries);
-    booking->trade_ids = read_ids(arena, loaded.ids, &first, wants->trades);
-    booking->ledger->locked_at_us = *read_ids(arena, loaded.ids, &first, 1);
+    booking->trade_ids = read_ids(arena, loaded.ids, ID_TRADE, wants->trades);
+    booking->ledger->locked_at_us = pg_get_int64(loaded.ids, 0, ID_CLOCK);
     booking->trade_max = wants->trades;
     booking->trades = arena_alloc(arena, (wants->trades + 1) * sizeof *booking->trades);
     return true;

@@ -130,6 +130,21 @@ static bool post_broken(
     return error_field(e, ERROR_REFUSED, "", "name", "a batch cannot be refused");
 }
 
+/* At its first attempt it does not see that another transaction has the item already. */
+static bool post_overtaken(
+    struct pg *pg, struct outbox *outbox, struct http_call *const *calls, size_t count, struct error *e)
+{
+    static const char *const names[] = { "taken" };
+    static atomic_bool seen;
+    (void)outbox;
+    for (size_t i = 0; i < count; i++)
+        calls[i]->reply.status = 201;
+    if (atomic_exchange(&seen, true))
+        return true;
+    pg_arg_texts(pg, names, 1);
+    return pg_send(pg, &insert_items, NULL, e);
+}
+
 /* Takes its time, so that a lane's queue fills. */
 static bool post_slow_lane(
     struct pg *pg, struct outbox *outbox, struct http_call *const *calls, size_t count, struct error *e)
@@ -150,6 +165,7 @@ static const struct http_route routes[] = {
     { "POST", "/items", .handle_batch = post_items, .json = true, .lane = 1 },
     { "POST", "/keyed", post_echo, .json = true, .no_tx = true, .idempotent = true, .body_max = 256 },
     { "POST", "/broken", .handle_batch = post_broken, .json = true, .lane = 2 },
+    { "POST", "/overtaken", .handle_batch = post_overtaken, .json = true, .lane = 2 },
     { "POST", "/slow-lane", .handle_batch = post_slow_lane, .lane = 3 },
     { 0 },
 };

@@ -288,6 +288,18 @@ Test(server, a_batch_handler_that_refuses_all_is_a_fault_not_a_refusal)
     close(fd);
 }
 
+Test(server, a_batch_that_loses_the_race_for_a_unique_key_is_tried_again)
+{
+    struct sample sample;
+    sample_start(&sample, NULL);
+    sample_sql(&sample, "CREATE UNIQUE INDEX ON sample_items (name)");
+    sample_sql(&sample, "INSERT INTO sample_items (name, xid) VALUES ('taken', pg_current_xact_id())");
+    const int fd = drive_connect(sample.port);
+    cr_expect_eq(drive_post(fd, "/overtaken", "{}"), 201);
+    cr_expect_eq(sample_number(&sample, "SELECT count(*) FROM sample_items"), 1);
+    close(fd);
+}
+
 Test(server, a_write_behind_a_read_only_route_is_refused_by_the_database)
 {
     struct sample sample;

@@ -156,7 +156,7 @@ bool command_batch(
         outbox_clear(outbox);
         for (size_t i = 0; i < count; i++)
             forget(&calls[i]);
-        if (e.kind != ERROR_TRANSIENT) {
+        if (e.kind != ERROR_TRANSIENT && e.code != PG_CODE_UNIQUE_VIOLATION) { /* as a lane does */
             fprintf(stderr, "batch failed: %s: %s\n", error_kind_name(e.kind), e.message);
             break;
         }
