@@ -44,8 +44,9 @@ write_kafka_settings() {
 	controller.listener.names=CONTROLLER
 	inter.broker.listener.name=PLAINTEXT
 	log.dirs=$home/kafka
-	# A broker that was killed may come back when its old session has expired.
-	broker.session.timeout.ms=3000
+	# A broker that was killed may come back when its old session has expired. Much shorter, and a broker that only waits for the
+	# processor is fenced too.
+	broker.session.timeout.ms=6000
 	broker.heartbeat.interval.ms=500
 	auto.create.topics.enable=false
 	group.min.session.timeout.ms=1000
