@@ -130,7 +130,7 @@ static bool set_item(const struct config_item *item, void *settings, char **valu
     case CONFIG_CHOICE:
         return set_choice(item, *value, slot, e);
     }
-    assert(!"a setting of unknown type");
+    assert(false && "a setting of unknown type");
     return false;
 }
 
@@ -182,7 +182,7 @@ static const char *type_name(const struct config_item *item)
     case CONFIG_CHOICE:
         return item->choices;
     }
-    assert(!"a setting of unknown type");
+    assert(false && "a setting of unknown type");
     return "";
 }
 

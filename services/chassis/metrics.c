@@ -176,7 +176,7 @@ static void write_metric(FILE *out, const struct metric *metric)
         write_histogram(out, metric);
         return;
     }
-    assert(!"a metric of unknown type");
+    assert(false && "a metric of unknown type");
 }
 
 char *metrics_render(void)

@@ -47,10 +47,10 @@ struct upstreams {
 /* Only these content types leave the gateway; struct http_reply wants a static string. */
 static const char *known_content_type(const char *value, size_t len)
 {
-    static const char *const known[] = { "application/json", "application/problem+json", "text/plain", "text/csv",
-        "application/yaml", "text/html" };
+    static const char *const known[] = { "application/json", "application/problem+json", "text/plain; charset=utf-8",
+        "text/csv; charset=utf-8", "application/yaml", "text/html; charset=utf-8", "application/pdf" };
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        size_t n = strlen(known[i]);
+        size_t n = strcspn(known[i], ";");
         if (len >= n && strncasecmp(value, known[i], n) == 0 && (len == n || value[n] == ';' || value[n] == ' '))
             return known[i];
     }

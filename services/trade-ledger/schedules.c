@@ -228,12 +228,24 @@ static bool scheduled_from_json(
         return false;
     if (ret->amount == 0)
         return error_field(e, ERROR_REFUSED, "invalid-amount", "amount", "the amount must be above zero");
-    if (strlen(ret->note) > REFERENCE_MAX)
-        return error_field(e, ERROR_REFUSED, "unknown-value", "reference", "at most %d bytes", (int)REFERENCE_MAX);
+    if (strlen(ret->note) > NOTE_MAX || !input_is_clean(ret->note))
+        return error_field(e, ERROR_REFUSED, "invalid-reference", "reference",
+            "reference must be at most %d bytes without control characters", NOTE_MAX);
     if (!event_time_parse(first_at, &ret->schedule.first_us))
         return error_field(e, ERROR_INVALID, "invalid-time", "first_at", "first_at must be a time as in RFC 3339");
     return ret->schedule.first_us >= now_us() - 86400000000 ||
            error_field(e, ERROR_REFUSED, "invalid-time", "first_at", "first_at is in the past");
+}
+
+/* As for a transfer: an id that is mistyped would only show when the time has come. */
+static bool check_recipient(struct pg *pg, uint64_t user_id, struct error *e)
+{
+    CLEANUP(pg_result_free) struct pg_result *rows = NULL;
+    pg_arg_int64(pg, (int64_t)user_id);
+    if (!pg_query(pg, &sql_owner_known, &rows, e))
+        return false;
+    return pg_get_bool(rows, 0, 0) ||
+           error_field(e, ERROR_REFUSED, "unknown-recipient", "to_user_id", "there is no such user");
 }
 
 static bool insert(struct pg *pg, const struct scheduled *s, const char *key, bool *ret_new, struct error *e)
@@ -268,7 +280,7 @@ bool post_schedule(
     struct scheduled wish, stored;
     MARKETS_REF(markets);
     CLEANUP(pg_result_free) struct pg_result *rows = NULL;
-    if (!scheduled_from_json(request, markets.set, &wish, e) ||
+    if (!scheduled_from_json(request, markets.set, &wish, e) || !check_recipient(pg, wish.to_user_id, e) ||
         !insert(pg, &wish, request->idempotency_key, &is_new, e))
         return false;
     pg_arg_int64(pg, (int64_t)wish.user_id);

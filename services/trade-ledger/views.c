@@ -252,7 +252,8 @@ json_t *view_account(const struct account *account, const struct asset *asset)
     set(json, "kind", json_string(account_kind_name(account->kind)));
     if (account->owner_id != 0)
         set(json, "user_id", view_id(account->owner_id));
-    set(json, "status", json_string(name_in(account_status_names, ARRAY_LEN(account_status_names), account->status)));
+    set(json, "status",
+        json_string(name_in(account_status_names, ARRAY_LEN(account_status_names), (int)account->status)));
     set(json, "overdraft", view_amount(asset, account->overdraft_minor));
     return json;
 }

@@ -90,4 +90,7 @@ unset PENSTOCK_TOKEN
 token=$bob
 expect 'all of it is in the balance' 54.5 "$(balance USD available)" # 16.5 - 2 + 40 - 4 - 1 + 5
 
+printed() { curl -sS -o "$PENSTOCK_HOME/statement" -w '%{content_type} ' "$url/api/accounts/USD/statement?format=$1" -H "authorization: Bearer $bob"; head -c 5 "$PENSTOCK_HOME/statement"; }
+expect 'a statement can be printed' 'application/pdf %PDF-' "$(printed pdf)"
+expect 'as a page too' 'text/html; charset=utf-8 <!DOC' "$(printed html)"
 succeeds 'log, database and engine agree' penstock verify --timeout 30

@@ -200,6 +200,8 @@ Test(schedules, bad_wishes_are_refused)
         { WISH("\"8\"", "USD", "\"1\"", "hour", "2099-01-01T00:00:00Z"), 400, "every" },
         { WISH("\"8\"", "USD", "\"1\"", "day", "tomorrow"), 400, "first_at" },
         { WISH("\"8\"", "USD", "\"1\"", "day", "2020-01-01T00:00:00Z"), 422, "first_at" },
+        { WISH("\"9\"", "USD", "\"1\"", "day", "2099-01-01T00:00:00Z"), 422, "to_user_id" },
+        { WISH("\"8\"", "USD", "\"1\",\"reference\":\"a\\u0001b\"", "day", "2099-01-01T00:00:00Z"), 422, "reference" },
         { "{\"to_user_id\":\"8\",\"surprise\":1}", 400, "surprise" },
     };
     struct world *world = world_with_users();
