@@ -530,6 +530,7 @@ void consumer_free(struct consumer *consumer)
     parked_free(consumer->parking);
     pthread_mutex_destroy(&consumer->lock);
     xfree(consumer->published);
+    sequence_free(consumer);
     xfree(consumer->partition_table);
     xfree(consumer->topic_names);
     xfree(consumer);

@@ -87,7 +87,7 @@ static void begin_trace(struct trace *trace, struct event *event)
     event->traceparent = trace->parent;
 }
 
-/* The events for the handler. The others are dead letters already, or wait behind one. */
+/* The events for the handler. The others are dead letters already, wait behind one, or were handled before. */
 static size_t parse(struct consumer *consumer)
 {
     struct batch *batch = &consumer->batch;
@@ -101,6 +101,8 @@ static size_t parse(struct consumer *consumer)
         const struct error *reason = well_formed ? &item->dead : &delivery->verdict;
         if (consumer->grouped)
             begin_trace(&item->trace, &delivery->event);
+        if (well_formed && sequence_repeats(consumer, item, &delivery->event))
+            continue;
         if (parked_waits(consumer, i, &delivery->event, &delivery->verdict))
             continue;
         if (!error_is(reason, ERROR_NONE)) {
@@ -165,6 +167,7 @@ static bool handle(struct consumer *consumer, struct error *e)
 {
     const struct consumer_options *options = consumer->options;
     consumer->batch.dead_letters = 0;
+    sequence_begin(consumer);
     size_t parsed = parse(consumer);
     if (parsed == 0)
         return true;
@@ -176,7 +179,8 @@ static bool handle_in_transaction(struct consumer *consumer, struct error *e)
 {
     outbox_clear(consumer->outbox);
     if (!pg_begin(consumer->pg, e) || !position_advance(consumer, e) || !parked_begin(consumer, e) ||
-        !handle(consumer, e) || !parked_write(consumer, e) || !outbox_write(consumer->outbox, consumer->pg, e))
+        !handle(consumer, e) || !parked_write(consumer, e) || !sequence_write(consumer, e) ||
+        !outbox_write(consumer->outbox, consumer->pg, e))
         return false;
     crash_point("consumer.handled");
     if (!pg_commit(consumer->pg, e))
@@ -214,6 +218,7 @@ static void succeeded(struct consumer *consumer, size_t *ret_count)
     position_advanced(consumer);
     delay_succeeded(consumer);
     parked_committed(consumer);
+    sequence_committed(consumer);
     *ret_count = batch->attempt;
     batch->done += batch->attempt;
     batch->attempt_max = batch->attempt_max * 2 > consumer->batch_max ? consumer->batch_max : batch->attempt_max * 2;

@@ -257,7 +257,7 @@ bool position_load(struct consumer *consumer, struct error *e)
     bool loaded = consumer->pg         ? load_rows(consumer, e)
                   : consumer->producer ? publish_positions(consumer, e) && load_ends(consumer, e)
                                        : load_ends(consumer, e);
-    if (!loaded)
+    if (!loaded || !sequence_load(consumer, e))
         return false;
     rd_kafka_topic_partition_list_t *list = first_list(consumer);
     rd_kafka_resp_err_t code = rd_kafka_assign(consumer->rk, list);

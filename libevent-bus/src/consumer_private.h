@@ -1,8 +1,9 @@
 /* consumer_private.h -- the consumer's rooms: consumer.c (life cycle, group, fetching), consumer_discover.c (a plain
  * consumer's partitions), consumer_position.c (where each partition stands), consumer_batch.c (one batch in one
  * transaction, and what to do when it fails), consumer_delay.c (a partition that fails waits by itself),
- * consumer_parked.c (events behind a dead letter), consumer_publish.c (into Kafka), dead_letter.c. All run on the
- * thread that calls consumer_poll(); only the atomics and what is under a lock are touched by others. */
+ * consumer_parked.c (events behind a dead letter), consumer_sequence.c (repeats), consumer_publish.c (into Kafka),
+ * dead_letter.c. All run on the thread that calls consumer_poll(); only the atomics and what is under a lock are
+ * touched by others. */
 #pragma once
 
 #include <event_bus/consumer.h>
@@ -51,6 +52,9 @@ struct partition {
     size_t attempt_max;       /* while it fails: shrinks until the culprit stands alone */
 
     int64_t behind_since_us; /* Kafka's time of the oldest event known not to be handled, or handled last; 0: none */
+
+    struct sequence *sequences; /* by source: drop_repeats */
+    size_t sequence_count;
 };
 
 struct item {
@@ -83,6 +87,7 @@ struct consumer {
     char (*topic_names)[KAFKA_TOPIC_MAX]; /* with the prefix */
     size_t batch_max;
     rd_kafka_t *rk;
+    bool drop_repeats;
     bool grouped; /* not plain: into Postgres (pg) or into Kafka (producer) */
     struct pg *pg;
     rd_kafka_t *producer;
@@ -191,6 +196,15 @@ MUST_CHECK bool parked_write(struct consumer *consumer, struct error *e);
 void parked_committed(struct consumer *consumer);
 /* Handles what is due among the parked, some events at most. Transient failures are told and left for later. */
 MUST_CHECK bool parked_retry(struct consumer *consumer, struct error *e);
+
+/* ---- consumer_sequence.c: all do nothing unless drop_repeats ---- */
+MUST_CHECK bool sequence_load(struct consumer *consumer, struct error *e);
+void sequence_begin(struct consumer *consumer); /* an attempt */
+/* Whether the event was handled before; if not, it counts as handled by the attempt in hand. */
+bool sequence_repeats(struct consumer *consumer, const struct item *item, const struct event *event);
+MUST_CHECK bool sequence_write(struct consumer *consumer, struct error *e); /* queues the statement */
+void sequence_committed(struct consumer *consumer);
+void sequence_free(struct consumer *consumer);
 
 /* ---- dead_letter.c ---- */
 void dead_letter(struct consumer *consumer, const struct event *event, const struct error *reason);

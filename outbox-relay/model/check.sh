@@ -2,7 +2,7 @@
 # check.sh -- lets spin try every run of relay.pml: as it is, no claim may fail; with a safeguard taken out, the named claim must.
 #
 #     check.sh            both, as in the tests
-#     check.sh large      the same with more troubles and transactions: ten minutes, and 5 GB
+#     check.sh large      the same with more troubles and transactions: three minutes of a core, and 5 GB
 #     check.sh DEFINE…    one run with these -D, printed step by step if a claim fails: check.sh NO_FLUSH; check.sh TXS=3 TROUBLES=2
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

@@ -109,6 +109,13 @@ EB_API MUST_CHECK bool consumer_open(
 EB_API void consumer_free(struct consumer *consumer); /* after consumer_run() has returned; NULL is fine */
 DEFINE_CLEANUP(struct consumer *, consumer_free)
 
+/* To be called before the first poll, where a relay publishes without Kafka's transactions (GUARANTEE=idempotent): an
+ * event whose ce_sequence is not above the highest of its partition and ce_source is a repeat, and is passed over. Into
+ * Postgres the highest is a row of consumer_sequences, in the transaction of the effects; a plain consumer has it in
+ * memory, where its position is. Not asked of others: whoever else writes ce_sequence may count as he likes. Errors:
+ * INVALID (into Kafka: there is no place to keep it). */
+EB_API MUST_CHECK bool consumer_drop_repeats(struct consumer *consumer, struct error *e);
+
 /* true after consumer_stop(); false with *e FATAL. */
 EB_API MUST_CHECK bool consumer_run(struct consumer *consumer, struct error *e);
 EB_API void consumer_stop(struct consumer *consumer); /* any thread, any time, signal handlers too */
