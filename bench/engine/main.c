@@ -1,6 +1,6 @@
 /* penstock-engine-bench FILE SUBJECT… -- runs a workload file through each subject and prints one line of JSON a
- * subject: the result (the same for all that match rightly), the best of REPEATS timed runs, and percentiles of the
- * time of single operations. The prefill is never timed. */
+ * subject: the result (the same for all that match rightly), the best of REPEATS timed runs, taken by turns, and
+ * percentiles of the time of single operations. The prefill is never timed. */
 #include "subject.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #endif
 #include <x86intrin.h>
 
-enum { REPEATS = 3, CHUNK = 64, SAMPLE_EVERY = 8, OVERHEAD_SAMPLES = 10000 };
+enum { REPEATS = 5, SUBJECTS_MAX = 16, CHUNK = 64, SAMPLE_EVERY = 8, OVERHEAD_SAMPLES = 10000 };
 
 struct latency {
     double p50_ns, p99_ns, p999_ns, overhead_ns;
@@ -123,29 +123,40 @@ static void print_big(const char *name, unsigned __int128 value)
     printf("\"%s\":\"%s\",", name, at);
 }
 
-static void measure(const struct subject *subject, const struct workload *workload)
+static void print(const struct subject *subject, const struct workload *workload, const struct result *result,
+    const struct latency *latency, double best)
 {
-    struct result result = { 0 };
-    struct latency latency;
-    double best = 0;
-
-    run_for_result(subject, workload, &result);
-    for (int i = 0; i < REPEATS; i++) {
-        double took = run_for_time(subject, workload);
-        best = i == 0 || took < best ? took : best;
-    }
-    run_for_latency(subject, workload, &latency);
     printf("{\"subject\":\"%s\",\"what\":\"%s\",\"workload\":\"%s\",\"operations\":%lu,", subject->name, subject->what,
         workload->name, workload->operations);
-    printf("\"fills\":%lu,\"quantity\":%lu,\"fill_hash\":\"%016lx\",", result.fills, result.quantity_lots,
-        result.fill_hash);
-    print_big("notional", result.notional);
-    printf("\"resting\":%lu,\"book_hash\":\"%016lx\",", result.resting, result.book_hash);
+    printf("\"fills\":%lu,\"quantity\":%lu,\"fill_hash\":\"%016lx\",", result->fills, result->quantity_lots,
+        result->fill_hash);
+    print_big("notional", result->notional);
+    printf("\"resting\":%lu,\"book_hash\":\"%016lx\",", result->resting, result->book_hash);
     printf("\"ops_per_s\":%.0f,\"ns_per_op\":%.1f,", (double)workload->operations / best,
         best * 1e9 / (double)workload->operations);
-    printf("\"p50_ns\":%.0f,\"p99_ns\":%.0f,\"p999_ns\":%.0f,\"clock_ns\":%.0f}\n", latency.p50_ns, latency.p99_ns,
-        latency.p999_ns, latency.overhead_ns);
+    printf("\"p50_ns\":%.0f,\"p99_ns\":%.0f,\"p999_ns\":%.0f,\"clock_ns\":%.0f}\n", latency->p50_ns, latency->p99_ns,
+        latency->p999_ns, latency->overhead_ns);
     fflush(stdout);
+}
+
+/* The timed runs by turns, so that what disturbs the machine for a while disturbs all alike. */
+static void measure(const struct subject *const *subjects, size_t count, const struct workload *workload)
+{
+    double best[SUBJECTS_MAX] = { 0 };
+
+    for (int round = 0; round < REPEATS; round++)
+        for (size_t i = 0; i < count; i++) {
+            double took = run_for_time(subjects[i], workload);
+            best[i] = round == 0 || took < best[i] ? took : best[i];
+        }
+    for (size_t i = 0; i < count; i++) {
+        struct result result = { 0 };
+        struct latency latency;
+
+        run_for_result(subjects[i], workload, &result);
+        run_for_latency(subjects[i], workload, &latency);
+        print(subjects[i], workload, &result, &latency, best[i]);
+    }
 }
 
 static const struct subject *const all[] = { &core_buffer, &core_queue, &bare_alone, &bare_buffer, &bare_queue };
@@ -164,19 +175,19 @@ static const struct subject *find(const char *name)
 
 int main(int argc, char **argv)
 {
+    const struct subject *subjects[SUBJECTS_MAX];
     struct workload workload;
 
-    if (argc < 3) {
+    if (argc < 3 || argc > 2 + SUBJECTS_MAX) {
         fprintf(stderr, "usage: penstock-engine-bench FILE SUBJECT…\n");
         return 2;
     }
     for (int i = 2; i < argc; i++)
-        if (!find(argv[i]))
+        if (!(subjects[i - 2] = find(argv[i])))
             return 2;
     if (!workload_read(argv[1], &workload))
         return 1;
-    for (int i = 2; i < argc; i++)
-        measure(find(argv[i]), &workload);
+    measure(subjects, (size_t)argc - 2, &workload);
     workload_release(&workload);
     return 0;
 }

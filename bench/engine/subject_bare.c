@@ -60,6 +60,8 @@ static void apply(void *context, uint64_t first, uint64_t count)
 {
     struct bare *bare = context;
     const struct workload_op *op = &bare->workload->ops[first], *end = op + count;
+    for (const char *next = (const char *)end; next < (const char *)(end + count); next += 64)
+        __builtin_prefetch(next); /* as the core does with its commands */
     switch (bare->delivery) {
     case DELIVERY_NONE:
         for (; op < end; op++)

@@ -57,7 +57,7 @@ static void make_commands(struct core *core, const struct workload *workload, ui
     size_t count = workload->prefill + workload->operations;
     int64_t *prices = calloc(workload->order_id_max + 1, sizeof *prices);
 
-    core->commands = aligned_alloc(64, (count + 1) * sizeof *core->commands);
+    core->commands = workload_memory(count + 1, sizeof *core->commands);
     if (!prices || !core->commands)
         abort();
     for (size_t i = 0; i < count; i++)
@@ -105,8 +105,7 @@ static void apply(void *context, uint64_t first, uint64_t count)
                              : engine_apply_batch(core->engine, &core->commands[first], count, NULL);
     if (fine != count)
         abort();
-    if (core->queue)
-        engine_flush(core->engine);
+    engine_flush(core->engine); /* as the process does: a batch's records are handed over with it */
 }
 
 static void flush(void *context)

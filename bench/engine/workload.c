@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static const char magic[8] = { 'P', 'S', 'W', 'O', 'R', 'K', '0', '1' };
 
@@ -14,6 +15,16 @@ struct head {
 
 _Static_assert(sizeof(struct head) == 64 && sizeof(struct workload_op) == 32, "the file format");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are mapped as they are");
+
+void *workload_memory(size_t count, size_t size)
+{
+    enum { HUGE_PAGE = 2 << 20 };
+    size_t bytes = (count * size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *memory = aligned_alloc(HUGE_PAGE, bytes);
+    if (memory)
+        madvise(memory, bytes, MADV_HUGEPAGE); /* advice: refused, it is merely slower */
+    return memory;
+}
 
 static bool complain(const char *path, const char *what)
 {
@@ -38,7 +49,7 @@ static bool read_from(FILE *file, const char *path, struct workload *workload)
     workload->prefill = head.prefill;
     workload->operations = head.operations;
     workload->order_id_max = head.order_id_max;
-    workload->ops = malloc((count + 1) * sizeof *workload->ops);
+    workload->ops = workload_memory(count + 1, sizeof *workload->ops);
     if (!workload->ops)
         return complain(path, "no memory");
     if (fread(workload->ops, sizeof *workload->ops, count, file) != count)

@@ -37,6 +37,10 @@ struct workload {
     struct workload_op *ops; /* prefill, then operations */
 };
 
+/* For what is read from its beginning to its end while the clock runs: huge pages, so that walking into the next page
+ * takes none of the time. free() gives it back; NULL: no memory. */
+void *workload_memory(size_t count, size_t size);
+
 /* All give false after a line on standard error. */
 bool workload_read(const char *path, struct workload *ret_workload);
 bool workload_write(const char *path, const struct workload *workload);

@@ -82,6 +82,7 @@ static inline void order_give(struct book_memory *memory, uint32_t slot)
     memory->orders[slot].level = BOOK_NONE;
     memory->orders_free = slot;
     memory->orders_live--;
+    __builtin_prefetch(&memory->tags[slot], 1); /* the next order takes this slot */
 }
 
 /* ---- Levels ---- */

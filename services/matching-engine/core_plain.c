@@ -285,6 +285,16 @@ ALWAYS_INLINE void leave_first(struct book_memory *memory, struct book_level *le
     forget(memory, slot, order_id);
 }
 
+/* What the loop will need of the order behind this one. */
+ALWAYS_INLINE void fetch_next(const struct book_memory *memory, uint32_t slot)
+{
+    uint32_t next = memory->links[slot].next;
+    __builtin_prefetch(&memory->direct[memory->orders[next].order_id & memory->direct_mask], 1);
+    uint32_t second = memory->links[next].next;
+    __builtin_prefetch(&memory->orders[second], 1);
+    __builtin_prefetch(&memory->links[second], 1);
+}
+
 /* Against the best level. false: somebody special is first in it. */
 ALWAYS_INLINE bool trade_level(struct engine *engine, struct market *market, struct plain *order)
 {
@@ -298,7 +308,7 @@ ALWAYS_INLINE bool trade_level(struct engine *engine, struct market *market, str
     do {
         uint32_t slot = level->head;
         struct book_order *maker = &memory->orders[slot];
-        __builtin_prefetch(&memory->orders[memory->links[slot].next]);
+        fetch_next(memory, slot);
         is_special = (maker->flags & BOOK_HAS_MORE) || maker->user_id == order->user_id;
         if (__builtin_expect(is_special, 0))
             break;
