@@ -84,19 +84,42 @@ bool event_headers(const struct event *event, rd_kafka_headers_t **ret_headers, 
     return true;
 }
 
-/* The one value of header h; "" if it is absent. librdkafka puts a NUL behind each value. */
-static bool read_header(const rd_kafka_headers_t *list, enum header h, const char **ret_value, struct error *e)
-{
-    const void *value = NULL, *other;
-    size_t len = 0, other_len;
+/* What a message has of each header. A header's value has a NUL behind it, from librdkafka. */
+struct found_header {
+    const void *value;
+    size_t len;
+    unsigned times;
+};
 
-    if (!list || rd_kafka_header_get(list, 0, headers[h].name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR)
+/* One walk over them: asking librdkafka for each by its name would be as many. */
+static void find_headers(const rd_kafka_headers_t *list, struct found_header ret_found[HEADERS])
+{
+    const char *name;
+    const void *value;
+    size_t len;
+
+    memset(ret_found, 0, HEADERS * sizeof *ret_found);
+    for (size_t i = 0; list && rd_kafka_header_get_all(list, i, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        for (enum header h = 0; h < HEADERS; h++)
+            if (strcmp(name, headers[h].name) == 0) {
+                if (ret_found[h].times++ == 0)
+                    ret_found[h] = (struct found_header){ value, len, 1 };
+                break;
+            }
+}
+
+/* The one value of header h; "" if it is absent. */
+static bool read_header(const struct found_header *found, enum header h, const char **ret_value, struct error *e)
+{
+    const char *value = found->value ? found->value : "";
+
+    if (found->times == 0)
         return !headers[h].required || refuse(h, "is missing", e);
-    if (rd_kafka_header_get(list, 1, headers[h].name, &other, &other_len) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (found->times > 1)
         return refuse(h, "is repeated", e);
-    if (!check_value(h, value ? value : "", len, e))
+    if (!check_value(h, value, found->value ? found->len : 0, e))
         return false;
-    *ret_value = value ? value : "";
+    *ret_value = value;
     return true;
 }
 
@@ -126,12 +149,14 @@ static const char *find_trace(const char *const values[HEADERS])
 bool event_parse_headers(const rd_kafka_headers_t *list, struct event *event, struct error *e)
 {
     const char *values[HEADERS];
+    struct found_header found[HEADERS];
     struct error first = { 0 }, later;
 
+    find_headers(list, found);
     /* A bad header does not hide the others: a dead letter names what can be read. */
     for (enum header h = 0; h < HEADERS; h++) {
         values[h] = "";
-        if (!read_header(list, h, &values[h], error_is(&first, ERROR_NONE) ? &first : &later))
+        if (!read_header(&found[h], h, &values[h], error_is(&first, ERROR_NONE) ? &first : &later))
             values[h] = "";
     }
     event->id = values[ID];

@@ -44,11 +44,14 @@ bool text_is_utf8(const char *text, size_t len)
 
 bool text_is_clean(const char *text, size_t len)
 {
+    bool ascii = true;
+
     for (size_t i = 0; i < len; i++) {
         if (is_control((unsigned char)text[i]))
             return false;
+        ascii = ascii && (unsigned char)text[i] < 0x80;
     }
-    return text_is_utf8(text, len);
+    return ascii || text_is_utf8(text, len);
 }
 
 void text_scrub(char *text)
