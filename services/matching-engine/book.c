@@ -1,7 +1,6 @@
 #include "book_inline.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -14,6 +13,7 @@ enum {
     DIRECT_PER_ORDER = 4, /* places by low bits of the id for each order that may rest */
     ORDERS_LIMIT = 1 << 28,
     PLACE_MASK = 63,
+    HUGE_PAGE = 2 << 20, /* bytes */
 };
 
 /* ---- Pools: slots from 1, freed ones are used again first, so that the working set stays small. ---- */
@@ -55,18 +55,18 @@ static void node_give(struct book_memory *memory, uint32_t node)
     memory->nodes_live--;
 }
 
-/* Zeros, used only where touched. */
-static void *reserve(size_t count, size_t size, bool huge_pages)
+void *book_reserve(size_t count, size_t size, enum book_huge_pages huge)
 {
     void *memory = mmap(NULL, count * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
-    if (huge_pages)
-        madvise(memory, count * size, MADV_HUGEPAGE); /* advice: refused, it is merely slower */
+    size_t small = huge == BOOK_HUGE_LATER ? HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE : 0;
+    if (huge != BOOK_HUGE_NONE && count * size > small)
+        madvise((char *)memory + small, count * size - small, MADV_HUGEPAGE); /* advice: refused, it is merely slower */
     return memory;
 }
 
-static void give_back(void *memory, size_t count, size_t size)
+void book_give_back(void *memory, size_t count, size_t size)
 {
     if (memory)
         munmap(memory, count * size);
@@ -80,11 +80,11 @@ static uint32_t power_of_two_from(uint64_t count)
     return size;
 }
 
-struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books, bool huge_pages)
+struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books, enum book_huge_pages huge)
 {
     assert(orders_max >= 1 && orders_max <= ORDERS_LIMIT);
     assert(pages_max >= 1 && pages_max < 1u << (32 - BOOK_PAGE_BITS));
-    CLEANUP(book_memory_free) struct book_memory *memory = calloc(1, sizeof *memory);
+    CLEANUP(book_memory_free) struct book_memory *memory = book_reserve(1, sizeof *memory, BOOK_HUGE_NONE);
     if (!memory)
         return NULL;
     memory->orders_max = orders_max;
@@ -93,16 +93,16 @@ struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uin
     memory->nodes_max = BOOK_HEIGHT_MAX * pages_max + 2 * books;
     memory->direct_mask = power_of_two_from((uint64_t)DIRECT_PER_ORDER * orders_max) - 1;
     memory->overflow_mask = power_of_two_from(2ull * orders_max) - 1;
-    memory->orders = reserve((size_t)orders_max + 1, sizeof *memory->orders, huge_pages);
-    memory->links = reserve((size_t)orders_max + 1, sizeof *memory->links, huge_pages);
-    memory->more = reserve((size_t)orders_max + 1, sizeof *memory->more, false);
-    memory->levels = reserve(((size_t)pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels, huge_pages);
-    memory->pages = reserve((size_t)pages_max + 1, sizeof *memory->pages, huge_pages);
-    memory->nodes = reserve((size_t)memory->nodes_max + 1, sizeof *memory->nodes, false);
-    memory->direct = reserve((size_t)memory->direct_mask + 1, sizeof *memory->direct, huge_pages);
-    memory->overflow = reserve((size_t)memory->overflow_mask + 1, sizeof *memory->overflow, false);
-    memory->tags = reserve((size_t)orders_max + 1, sizeof *memory->tags, huge_pages);
-    memory->found = reserve((size_t)orders_max + 1, sizeof *memory->found, false);
+    memory->orders = book_reserve((size_t)orders_max + 1, sizeof *memory->orders, huge);
+    memory->links = book_reserve((size_t)orders_max + 1, sizeof *memory->links, huge);
+    memory->more = book_reserve((size_t)orders_max + 1, sizeof *memory->more, BOOK_HUGE_NONE);
+    memory->levels = book_reserve(((size_t)pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels, huge);
+    memory->pages = book_reserve((size_t)pages_max + 1, sizeof *memory->pages, huge);
+    memory->nodes = book_reserve((size_t)memory->nodes_max + 1, sizeof *memory->nodes, BOOK_HUGE_NONE);
+    memory->direct = book_reserve((size_t)memory->direct_mask + 1, sizeof *memory->direct, huge);
+    memory->overflow = book_reserve((size_t)memory->overflow_mask + 1, sizeof *memory->overflow, BOOK_HUGE_NONE);
+    memory->tags = book_reserve((size_t)orders_max + 1, sizeof *memory->tags, huge);
+    memory->found = book_reserve((size_t)orders_max + 1, sizeof *memory->found, BOOK_HUGE_NONE);
     if (!memory->orders || !memory->links || !memory->more || !memory->levels || !memory->pages || !memory->nodes ||
         !memory->direct || !memory->overflow || !memory->tags || !memory->found)
         return NULL;
@@ -113,17 +113,17 @@ void book_memory_free(struct book_memory *memory)
 {
     if (!memory)
         return;
-    give_back(memory->orders, (size_t)memory->orders_max + 1, sizeof *memory->orders);
-    give_back(memory->links, (size_t)memory->orders_max + 1, sizeof *memory->links);
-    give_back(memory->more, (size_t)memory->orders_max + 1, sizeof *memory->more);
-    give_back(memory->levels, ((size_t)memory->pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels);
-    give_back(memory->pages, (size_t)memory->pages_max + 1, sizeof *memory->pages);
-    give_back(memory->nodes, (size_t)memory->nodes_max + 1, sizeof *memory->nodes);
-    give_back(memory->direct, (size_t)memory->direct_mask + 1, sizeof *memory->direct);
-    give_back(memory->overflow, (size_t)memory->overflow_mask + 1, sizeof *memory->overflow);
-    give_back(memory->tags, (size_t)memory->orders_max + 1, sizeof *memory->tags);
-    give_back(memory->found, (size_t)memory->orders_max + 1, sizeof *memory->found);
-    free(memory);
+    book_give_back(memory->orders, (size_t)memory->orders_max + 1, sizeof *memory->orders);
+    book_give_back(memory->links, (size_t)memory->orders_max + 1, sizeof *memory->links);
+    book_give_back(memory->more, (size_t)memory->orders_max + 1, sizeof *memory->more);
+    book_give_back(memory->levels, ((size_t)memory->pages_max + 1) * BOOK_PAGE_TICKS, sizeof *memory->levels);
+    book_give_back(memory->pages, (size_t)memory->pages_max + 1, sizeof *memory->pages);
+    book_give_back(memory->nodes, (size_t)memory->nodes_max + 1, sizeof *memory->nodes);
+    book_give_back(memory->direct, (size_t)memory->direct_mask + 1, sizeof *memory->direct);
+    book_give_back(memory->overflow, (size_t)memory->overflow_mask + 1, sizeof *memory->overflow);
+    book_give_back(memory->tags, (size_t)memory->orders_max + 1, sizeof *memory->tags);
+    book_give_back(memory->found, (size_t)memory->orders_max + 1, sizeof *memory->found);
+    book_give_back(memory, 1, sizeof *memory);
 }
 
 /* ---- Index: order id → slot. Deletion from the overflow shifts entries back, so there are no tombstones to clean.

@@ -119,9 +119,15 @@ struct book {
     struct book_side sides[2];
 };
 
+/* Memory outside the heap, which a snapshot's child may have no part in (heap.h): zeros, used only where touched. NULL:
+ * not enough address space. */
+enum book_huge_pages { BOOK_HUGE_NONE, BOOK_HUGE_ALL, BOOK_HUGE_LATER /* from the second 2 MB on */ };
+void *book_reserve(size_t count, size_t size, enum book_huge_pages huge);
+void book_give_back(void *memory, size_t count, size_t size); /* NULL is fine */
+
 /* orders_max 1 … 2^30; pages_max bounds how widely prices may be scattered; books: how many will use it. NULL: not
  * enough address space. */
-struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books, bool huge_pages);
+struct book_memory *book_memory_new(uint32_t orders_max, uint32_t pages_max, uint32_t books, enum book_huge_pages huge);
 void book_memory_free(struct book_memory *memory); /* NULL is fine */
 DEFINE_CLEANUP(struct book_memory *, book_memory_free)
 

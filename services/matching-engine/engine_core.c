@@ -14,7 +14,7 @@ enum {
 struct engine *engine_new(const struct engine_options *options)
 {
     assert(options->markets_max > 0 && options->markets_max <= ENGINE_MARKETS_MAX);
-    CLEANUP(engine_free) struct engine *engine = calloc(1, sizeof *engine);
+    CLEANUP(engine_free) struct engine *engine = book_reserve(1, sizeof *engine, BOOK_HUGE_NONE);
     if (!engine)
         return NULL;
     uint32_t pages_max = options->pages_max;
@@ -30,9 +30,12 @@ struct engine *engine_new(const struct engine_options *options)
     while (engine->killed_mask / 2 < engine->killed_max)
         engine->killed_mask = 2 * engine->killed_mask + 1;
     engine->buffer = malloc(engine->buffer_size);
-    engine->markets = calloc(options->markets_max, sizeof *engine->markets);
-    engine->killed = calloc((size_t)engine->killed_mask + 1, sizeof *engine->killed);
-    engine->memory = book_memory_new(options->orders_max, pages_max, 2u * options->markets_max, options->huge_pages);
+    engine->markets = book_reserve(options->markets_max, sizeof *engine->markets, BOOK_HUGE_NONE);
+    engine->killed = book_reserve((size_t)engine->killed_mask + 1, sizeof *engine->killed, BOOK_HUGE_NONE);
+    enum book_huge_pages huge = !options->huge_pages   ? BOOK_HUGE_NONE
+                                : options->small_start ? BOOK_HUGE_LATER
+                                                       : BOOK_HUGE_ALL;
+    engine->memory = book_memory_new(options->orders_max, pages_max, 2u * options->markets_max, huge);
     if (!engine->buffer || !engine->markets || !engine->killed || !engine->memory)
         return NULL;
     return TAKE(engine);
@@ -42,11 +45,11 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
-    free(engine->markets);
-    free(engine->killed);
+    book_give_back(engine->markets, engine->markets_max, sizeof *engine->markets);
+    book_give_back(engine->killed, (size_t)engine->killed_mask + 1, sizeof *engine->killed);
     book_memory_free(engine->memory);
     free(engine->buffer);
-    free(engine);
+    book_give_back(engine, 1, sizeof *engine);
 }
 
 /* ---- Commands ---- */

@@ -146,6 +146,7 @@ struct engine_options {
     uint32_t killed_max;  /* users blocked by kill switches, over all markets; 0: 65536 */
     uint16_t markets_max; /* at most ENGINE_MARKETS_MAX */
     bool huge_pages;      /* ask the kernel for them: faster with many orders, but memory comes 2 MB at a time */
+    bool small_start;     /* and of each pool the first 2 MB are small ones: what holds little takes little */
     bool level3;          /* GROUP has the orders part, with its sequences */
     size_t buffer_size;   /* bytes of records; 0: ENGINE_BUFFER_MIN */
     void (*drain)(void *context, const struct engine_record *first, size_t size); /* NULL: records are dropped */

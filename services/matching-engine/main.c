@@ -1,5 +1,6 @@
 /* penstock-matching-engine: orders.accepted.v1 in, trades, order events, postings and level-2 changes out. */
 #include "admin.h"
+#include "heap.h"
 #include "service.h"
 #include "settings.h"
 
@@ -70,5 +71,6 @@ int main(int argc, char **argv)
         .healthy = healthy,
     };
 
+    heap_keep_from_children();
     return service_main(&service, argc, argv);
 }

@@ -87,6 +87,8 @@ bool shard_load(struct shard *shard, int64_t committed_offset, struct error *e)
         .pages_max = shard->options.pages_max,
         .markets_max = shard->options.markets_max,
         .level3 = true,
+        .huge_pages = true, /* a snapshot's fork() copies page tables */
+        .small_start = true,
         .drain = outputs_records,
         .context = shard->outputs,
     };
@@ -326,8 +328,10 @@ static void look_after_snapshot(struct shard *shard, bool wait)
         break;
     case SNAPSHOT_WRITTEN:
         snapshot_get_result(shard->snapshot, &result);
-        log_info("partition %d: snapshot at offset %ld, %zu bytes, written in %ld ms; matching stood still for %ld us",
-            shard->partition, result.next_offset, result.size, result.took_us / 1000, result.pause_us);
+        log_info("partition %d: snapshot at offset %ld, %zu bytes, written in %ld ms; matching stood still for %ld us, "
+                 "%ld of them on a core",
+            shard->partition, result.next_offset, result.size, result.took_us / 1000, result.pause_us,
+            result.pause_cpu_us);
         metric_observe(metric_histogram("engine_snapshot_pause_seconds", "", "How long a snapshot stopped matching"),
             (double)result.pause_us / 1e6);
         note_written(shard, &result);

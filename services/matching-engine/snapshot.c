@@ -1,5 +1,7 @@
 #include "snapshot.h"
 
+#include "book.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SUFFIX    ".snapshot"
@@ -89,11 +92,14 @@ static bool list_files(const struct snapshot_identity *identity, struct files *r
 
 /* ---- Writing: all that the child needs is made before the fork ---- */
 
+/* Outside the heap, in which the child has no part (heap.h). */
 struct snapshot_child {
     pid_t pid; /* 0: it has ended */
     int64_t began_us;
     struct snapshot_result result;
     char path[PATH_LEN_MAX], temporary[PATH_LEN_MAX], directory[PATH_LEN_MAX];
+    char topic[NAME_LEN_MAX], cluster_id[NAME_LEN_MAX];
+    struct snapshot_identity identity; /* made of these */
     size_t removed_count;
     char removed[REMOVED_MAX][PATH_LEN_MAX];
     unsigned char buffer[BUFFER_SIZE];
@@ -122,8 +128,14 @@ static bool plan(
     struct files files;
     size_t kept = 1; /* the new one */
 
-    snprintf(suffix, sizeof suffix, ".%d" TEMPORARY, getpid());
+    if (strlen(identity->topic) >= NAME_LEN_MAX || strlen(identity->cluster_id) >= NAME_LEN_MAX)
+        return error_set(e, ERROR_TRANSIENT, "%.120s: a name is too long", identity->topic);
+    strcpy(child->topic, identity->topic);
+    strcpy(child->cluster_id, identity->cluster_id);
     snprintf(child->directory, sizeof child->directory, "%s", identity->directory);
+    child->identity =
+        (struct snapshot_identity){ child->directory, child->topic, child->cluster_id, identity->partition };
+    snprintf(suffix, sizeof suffix, ".%d" TEMPORARY, getpid());
     file_path(identity, next_offset, "", child->path);
     file_path(identity, next_offset, suffix, child->temporary);
     if (!list_files(identity, &files, e) || !each_file(identity, remove_temporary, child, e))
@@ -153,15 +165,14 @@ static bool write_all(void *context, const void *data, size_t len)
     return true;
 }
 
-static bool write_file(struct snapshot_child *child, const struct snapshot_identity *identity,
-    const struct engine *engine, int64_t next_offset)
+static bool write_file(struct snapshot_child *child, const struct engine *engine)
 {
     unsigned char head[SNAPSHOT_HEAD_SIZE] = { 0 };
     int fd = open(child->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     return fd >= 0 && write_all(&fd, head, sizeof head) &&
-           snapshot_format_write(identity, engine, next_offset, (struct snapshot_sink){ write_all, &fd }, child->buffer,
-               sizeof child->buffer, head) &&
+           snapshot_format_write(&child->identity, engine, child->result.next_offset,
+               (struct snapshot_sink){ write_all, &fd }, child->buffer, sizeof child->buffer, head) &&
            pwrite(fd, head, sizeof head, 0) == (ssize_t)sizeof head && fsync(fd) == 0 && close(fd) == 0;
 }
 
@@ -174,8 +185,7 @@ static bool sync_directory(const char *path)
 
 /* The child's life: only system calls. Its exit status is an errno. It keeps no socket and no file of the parent's
  * open: the next process may want the port. All signals are blocked since before the fork. */
-static _Noreturn void child_main(struct snapshot_child *child, const struct snapshot_identity *identity,
-    const struct engine *engine, int64_t next_offset, pid_t parent)
+static _Noreturn void child_main(struct snapshot_child *child, const struct engine *engine, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -183,40 +193,48 @@ static _Noreturn void child_main(struct snapshot_child *child, const struct snap
     close_range(STDERR_FILENO + 1, ~0u, 0);
     setpriority(PRIO_PROCESS, 0, CHILD_NICENESS);
     errno = 0;
-    if (!write_file(child, identity, engine, next_offset) || rename(child->temporary, child->path) != 0 ||
-        !sync_directory(child->directory))
+    if (!write_file(child, engine) || rename(child->temporary, child->path) != 0 || !sync_directory(child->directory))
         _exit(errno > 0 && errno < 256 ? errno : EIO);
     for (size_t i = 0; i < child->removed_count; i++)
         unlink(child->removed[i]);
     _exit(0);
 }
 
+static int64_t thread_cpu_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
 bool snapshot_begin(const struct snapshot_identity *identity, const struct engine *engine, int64_t next_offset,
     struct snapshot_child **ret_child, struct error *e)
 {
-    int64_t began_us = monotonic_us();
-    CLEANUP(snapshot_child_free) struct snapshot_child *child = xmalloc(sizeof *child);
+    int64_t began_us = monotonic_us(), began_cpu_us = thread_cpu_us();
+    /* Zeros; the buffer stays untouched: its pages are the child's. */
+    CLEANUP(snapshot_child_free) struct snapshot_child *child = book_reserve(1, sizeof *child, BOOK_HUGE_NONE);
     sigset_t all, before;
     pid_t parent = getpid();
 
-    /* The buffer stays untouched: its pages are the child's. */
-    memset(child, 0, offsetof(struct snapshot_child, path));
-    child->removed_count = 0;
+    if (!child)
+        return error_set(e, ERROR_TRANSIENT, "no memory for a snapshot");
     child->began_us = began_us;
     child->result.next_offset = next_offset;
     if (!plan(identity, next_offset, child, e))
         return false;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    child->pid = fork();
+    child->pid = _Fork(); /* without what the allocator does at a fork: it would stop all threads, and touch the heap */
     if (child->pid == 0)
-        child_main(child, identity, engine, next_offset, parent);
+        child_main(child, engine, parent);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (child->pid < 0) {
         child->pid = 0;
         return error_set(e, ERROR_TRANSIENT, "fork: %s", strerror(errno));
     }
     child->result.pause_us = monotonic_us() - began_us;
+    child->result.pause_cpu_us = thread_cpu_us() - began_cpu_us;
     *ret_child = TAKE(child);
     return true;
 }
@@ -263,7 +281,7 @@ void snapshot_child_free(struct snapshot_child *child)
         kill(child->pid, SIGKILL);
         waitpid(child->pid, NULL, 0);
     }
-    xfree(child);
+    book_give_back(child, 1, sizeof *child);
 }
 
 void snapshot_get_result(const struct snapshot_child *child, struct snapshot_result *ret_result)

@@ -30,9 +30,10 @@ enum snapshot_progress snapshot_look(struct snapshot_child *child, bool wait, st
 
 struct snapshot_result {
     int64_t next_offset;
-    size_t size;      /* bytes */
-    int64_t pause_us; /* how long the caller stood still in snapshot_begin() */
-    int64_t took_us;  /* from begin to written */
+    size_t size;          /* bytes */
+    int64_t pause_us;     /* how long the caller stood still in snapshot_begin() */
+    int64_t pause_cpu_us; /* how much of it it had a core */
+    int64_t took_us;      /* from begin to written */
 };
 void snapshot_get_result(const struct snapshot_child *child, struct snapshot_result *ret_result);
 
