@@ -7,6 +7,7 @@
 #include <time.h>
 
 enum {
+    LANES = 2, /* 1 in idempotent mode */
     QUEUE_MESSAGES_MAX = 20000,
     POLL_EVERY_ROWS = 256,
     TOPIC_PROPAGATION_MS = 5000, /* a topic that is not known after this is taken to be missing */
@@ -19,27 +20,35 @@ enum {
     SEQUENCE_DIGITS = 20, /* with leading zeros: as text they are in order too, as the CloudEvents extension wants it */
 };
 
-struct publisher_topic {
-    char *name; /* bare */
-    rd_kafka_topic_t *handle;
+/* A producer and its transactional.id. While the coordinator writes an id's markers it sends that id's next transaction
+ * away, and librdkafka then waits for 20 ms: so transactions take turns between two.
+ *
+ * Who takes over fences the first id, then the second, and commits its first transaction under the first: only so it
+ * knows that nobody came in between, and would have the first id while it has the second. */
+struct publisher_lane {
+    rd_kafka_t *producer;
+    struct position_topic positions;
+    rd_kafka_topic_t *topics[PUBLISHER_TOPICS_MAX]; /* by the publisher's topic_names; NULL: not used yet */
+    int64_t ended_us;                               /* monotonic: its last transaction; 0: none */
 };
 
 struct publisher {
-    rd_kafka_t *producer;
+    struct publisher_lane lanes[LANES];
+    struct publisher_lane *lane; /* of the open transaction, or of the next one */
+    size_t lane_count;
     const struct publisher_options *options;
     const struct kafka_options *kafka;
     const char *source, *content_type;
     char ce_source[NAME_MAX_BYTES];
     char id_format[NAME_MAX_BYTES];
     int64_t pause_us;
-    struct position_topic positions;
-    struct publisher_topic topics[PUBLISHER_TOPICS_MAX];
-    size_t topic_count, topic_last; /* topic_last: the one used last, tried first */
-    size_t rows;                    /* in the open transaction */
-    bool idempotent;                /* without transactions */
+    char *topic_names[PUBLISHER_TOPICS_MAX]; /* bare */
+    size_t topic_count, topic_last;          /* topic_last: the one used last, tried first */
+    size_t rows;                             /* in the open transaction */
+    bool idempotent;                         /* without transactions */
     bool open, broken, fenced;
-    int64_t opened_us, committed_us; /* monotonic */
-    rd_kafka_resp_err_t failed;      /* the first delivery that failed in this transaction */
+    int64_t opened_us;          /* monotonic */
+    rd_kafka_resp_err_t failed; /* the first delivery that failed in this transaction */
     struct publisher_refusal refusal;
     char no_access[256]; /* the settings that Kafka's brokers or their certificates object to, and why; "" */
     uint64_t purged_row; /* the first that came back because the transaction failed; 0: none */
@@ -133,13 +142,14 @@ static void on_error(rd_kafka_t *producer, int code, const char *reason, void *o
 
 /* ---- Life ---- */
 
-static bool publisher_conf(
-    const struct publisher_options *options, struct publisher *publisher, rd_kafka_conf_t **ret_conf, struct error *e)
+static bool publisher_conf(const struct publisher_options *options, struct publisher *publisher, size_t lane,
+    rd_kafka_conf_t **ret_conf, struct error *e)
 {
     char id[KAFKA_TOPIC_MAX], name[NAME_MAX_BYTES], kbytes[24], messages[24], timeout[24], propagation[24];
     rd_kafka_conf_t *conf = NULL;
 
-    snprintf(name, sizeof name, "outbox-relay-%s", options->source);
+    /* No source has a '.' in its name, so no two have an id in common. */
+    snprintf(name, sizeof name, "outbox-relay-%s%s", options->source, lane == 0 ? "" : ".2");
     snprintf(kbytes, sizeof kbytes, "%" PRId64, options->queue_kbytes_max);
     snprintf(messages, sizeof messages, "%d", QUEUE_MESSAGES_MAX);
     snprintf(timeout, sizeof timeout, "%" PRId64, options->transaction_timeout_ms);
@@ -170,34 +180,56 @@ static bool publisher_conf(
     return true;
 }
 
-/* A producer as the mode wants it. */
+/* Producers as the mode wants them. */
 static bool publisher_connect(struct publisher *publisher, struct error *e)
 {
-    rd_kafka_conf_t *conf = NULL;
-    char why[256];
+    publisher->lane_count = publisher->idempotent ? 1 : LANES;
+    publisher->lane = &publisher->lanes[0];
+    for (size_t i = 0; i < publisher->lane_count; i++) {
+        rd_kafka_conf_t *conf = NULL;
+        char why[256];
 
-    if (!publisher_conf(publisher->options, publisher, &conf, e))
-        return false;
-    publisher->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (publisher->producer)
-        return true;
-    rd_kafka_conf_destroy(conf);
-    return error_set(e, ERROR_FATAL, "cannot make a producer: %.150s", why);
+        if (!publisher_conf(publisher->options, publisher, i, &conf, e))
+            return false;
+        publisher->lanes[i].producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+        if (!publisher->lanes[i].producer) {
+            rd_kafka_conf_destroy(conf);
+            return error_set(e, ERROR_FATAL, "cannot make a producer: %.150s", why);
+        }
+    }
+    return true;
+}
+
+static void lane_release(struct publisher_lane *lane)
+{
+    for (size_t i = 0; i < PUBLISHER_TOPICS_MAX; i++)
+        if (lane->topics[i])
+            rd_kafka_topic_destroy(lane->topics[i]);
+    position_topic_release(&lane->positions);
+    if (lane->producer) {
+        rd_kafka_purge(lane->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_destroy(lane->producer);
+    }
+    *lane = (struct publisher_lane){ 0 };
 }
 
 static void publisher_disconnect(struct publisher *publisher)
 {
-    for (size_t i = 0; i < publisher->topic_count; i++) {
-        xfree(publisher->topics[i].name);
-        rd_kafka_topic_destroy(publisher->topics[i].handle);
+    for (size_t i = 0; i < LANES; i++)
+        lane_release(&publisher->lanes[i]);
+}
+
+/* Fences whoever has the lane's id, and ends what was open. */
+static bool lane_init(struct publisher *publisher, struct publisher_lane *lane, struct error *e)
+{
+    rd_kafka_error_t *error = rd_kafka_init_transactions(lane->producer, INIT_TIMEOUT_MS);
+
+    if (error) {
+        rd_kafka_poll(lane->producer, 0);
+        kafka_error_take(error, "init_transactions", e);
+        return *publisher->no_access ? error_set(e, ERROR_FATAL, "%.180s", publisher->no_access) : false;
     }
-    publisher->topic_count = 0;
-    position_topic_release(&publisher->positions);
-    if (!publisher->producer)
-        return;
-    rd_kafka_purge(publisher->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    rd_kafka_destroy(publisher->producer);
-    publisher->producer = NULL;
+    return position_topic_open(&lane->positions, lane->producer, publisher->kafka, publisher->source, e);
 }
 
 bool publisher_open(const struct publisher_options *options, struct publisher **ret_publisher, struct error *e)
@@ -218,14 +250,9 @@ bool publisher_open(const struct publisher_options *options, struct publisher **
 
     if (!publisher_connect(publisher, e))
         return false;
-    rd_kafka_error_t *error = rd_kafka_init_transactions(publisher->producer, INIT_TIMEOUT_MS);
-    if (error) {
-        rd_kafka_poll(publisher->producer, 0);
-        kafka_error_take(error, "init_transactions", e);
-        return *publisher->no_access ? error_set(e, ERROR_FATAL, "%.180s", publisher->no_access) : false;
-    }
-    if (!position_topic_open(&publisher->positions, publisher->producer, options->kafka, options->source, e))
-        return false;
+    for (size_t i = 0; i < LANES; i++)
+        if (!lane_init(publisher, &publisher->lanes[i], e))
+            return false;
     *ret_publisher = TAKE(publisher);
     return true;
 }
@@ -242,13 +269,15 @@ void publisher_free(struct publisher *publisher)
     if (!publisher)
         return;
     publisher_disconnect(publisher);
+    for (size_t i = 0; i < publisher->topic_count; i++)
+        xfree(publisher->topic_names[i]);
     xfree(publisher);
 }
 
 bool publisher_load_position(
     struct publisher *publisher, uint32_t timeout_ms, bool *ret_found, struct position *ret_position, struct error *e)
 {
-    return position_topic_load(&publisher->positions, timeout_ms, ret_found, ret_position, e);
+    return position_topic_load(&publisher->lane->positions, timeout_ms, ret_found, ret_position, e);
 }
 
 void publisher_set_content_type(struct publisher *publisher, const char *content_type)
@@ -260,14 +289,15 @@ void publisher_set_content_type(struct publisher *publisher, const char *content
 
 static bool publisher_begin(struct publisher *publisher, struct error *e)
 {
-    int64_t wait_us = publisher->committed_us + publisher->pause_us - monotonic_us();
+    struct publisher_lane *lane = publisher->lane;
+    int64_t wait_us = lane->ended_us + publisher->pause_us - monotonic_us();
     rd_kafka_error_t *error;
 
     if (publisher->broken)
         return error_set(e, ERROR_FATAL, "the producer is broken");
-    if (publisher->committed_us > 0 && wait_us > 0 && !publisher->idempotent)
+    if (lane->ended_us > 0 && wait_us > 0 && !publisher->idempotent)
         nanosleep(&(struct timespec){ .tv_nsec = wait_us * 1000 }, NULL);
-    error = publisher->idempotent ? NULL : rd_kafka_begin_transaction(publisher->producer);
+    error = publisher->idempotent ? NULL : rd_kafka_begin_transaction(lane->producer);
     if (error) {
         publisher->broken = true;
         return kafka_error_take(error, "begin_transaction", e);
@@ -297,7 +327,7 @@ void publisher_abort(struct publisher *publisher)
         publisher->broken = !publisher_connect(publisher, &e);
     }
     while (again) {
-        error = rd_kafka_abort_transaction(publisher->producer, STEP_TIMEOUT_MS);
+        error = rd_kafka_abort_transaction(publisher->lane->producer, STEP_TIMEOUT_MS);
         again = error && rd_kafka_error_is_retriable(error) && monotonic_us() < deadline_us;
         if (error) {
             publisher->broken = !again;
@@ -306,6 +336,7 @@ void publisher_abort(struct publisher *publisher)
     }
     publisher->open = false;
     publisher->rows = 0;
+    publisher->lane->ended_us = monotonic_us();
 }
 
 static bool is_fencing(rd_kafka_resp_err_t code)
@@ -321,9 +352,9 @@ static void publisher_note_cause(struct publisher *publisher, rd_kafka_resp_err_
     if (code != RD_KAFKA_RESP_ERR__PURGE_QUEUE || publisher->idempotent || publisher->purged_row == 0)
         return;
     /* Nothing begins: one is open. A transaction that has failed answers with its error. */
-    rd_kafka_error_t *error = rd_kafka_begin_transaction(publisher->producer);
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(publisher->lane->producer);
     publisher_note_refusal(
-        publisher, publisher->purged_row, rd_kafka_error_code(error), publisher->topics[publisher->first_topic].name);
+        publisher, publisher->purged_row, rd_kafka_error_code(error), publisher->topic_names[publisher->first_topic]);
     if (publisher->many_topics)
         publisher->refusal.whole_topic = false;
     rd_kafka_error_destroy(error);
@@ -333,7 +364,7 @@ static void publisher_note_cause(struct publisher *publisher, rd_kafka_resp_err_
 static bool publisher_fail(struct publisher *publisher, rd_kafka_resp_err_t code, const char *what, struct error *e)
 {
     char why[128];
-    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(publisher->producer, why, sizeof why);
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(publisher->lane->producer, why, sizeof why);
 
     if (fatal && !publisher->idempotent) {
         publisher->broken = true;
@@ -356,24 +387,23 @@ static bool publisher_topic(
     char full[KAFKA_TOPIC_MAX];
     size_t i = publisher->topic_last;
 
-    if (i >= publisher->topic_count || strcmp(publisher->topics[i].name, name) != 0)
+    if (i >= publisher->topic_count || strcmp(publisher->topic_names[i], name) != 0)
         for (i = 0; i < publisher->topic_count; i++)
-            if (strcmp(publisher->topics[i].name, name) == 0)
+            if (strcmp(publisher->topic_names[i], name) == 0)
                 break;
-    if (i == publisher->topic_count) {
-        rd_kafka_topic_t *handle;
-
-        if (i == PUBLISHER_TOPICS_MAX)
-            return error_set(e, ERROR_FATAL, "more than %d topics", PUBLISHER_TOPICS_MAX);
+    if (i == PUBLISHER_TOPICS_MAX)
+        return error_set(e, ERROR_FATAL, "more than %d topics", PUBLISHER_TOPICS_MAX);
+    if (!publisher->lane->topics[i]) {
         if (!kafka_topic_name(publisher->kafka, name, full, e))
             return false;
-        handle = rd_kafka_topic_new(publisher->producer, full, NULL);
-        if (!handle)
+        publisher->lane->topics[i] = rd_kafka_topic_new(publisher->lane->producer, full, NULL);
+        if (!publisher->lane->topics[i])
             return kafka_error(rd_kafka_last_error(), "topic", e);
-        publisher->topics[publisher->topic_count++] = (struct publisher_topic){ xstrdup(name), handle };
     }
+    if (i == publisher->topic_count)
+        publisher->topic_names[publisher->topic_count++] = xstrdup(name);
     publisher->topic_last = i;
-    *ret_handle = publisher->topics[i].handle;
+    *ret_handle = publisher->lane->topics[i];
     return true;
 }
 
@@ -454,12 +484,12 @@ static rd_kafka_resp_err_t publisher_produce(
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__QUEUE_FULL;
 
     while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && !publisher->failed) {
-        rd_kafka_error_t *error = rd_kafka_produceva(publisher->producer, message, ARRAY_LEN(message));
+        rd_kafka_error_t *error = rd_kafka_produceva(publisher->lane->producer, message, ARRAY_LEN(message));
 
         code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
         rd_kafka_error_destroy(error);
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-            rd_kafka_poll(publisher->producer, 10);
+            rd_kafka_poll(publisher->lane->producer, 10);
     }
     if (code)
         rd_kafka_headers_destroy(headers);
@@ -492,16 +522,16 @@ bool publisher_add(struct publisher *publisher, const struct source_row *row, st
         return publisher_fail(publisher, code, "produce", e);
     }
     if (++publisher->rows % POLL_EVERY_ROWS == 0)
-        rd_kafka_poll(publisher->producer, 0);
+        rd_kafka_poll(publisher->lane->producer, 0);
     return true;
 }
 
 bool publisher_flush(struct publisher *publisher, struct error *e)
 {
-    while (!publisher->failed && !rd_kafka_fatal_error(publisher->producer, NULL, 0))
-        if (rd_kafka_flush(publisher->producer, STEP_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    while (!publisher->failed && !rd_kafka_fatal_error(publisher->lane->producer, NULL, 0))
+        if (rd_kafka_flush(publisher->lane->producer, STEP_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
             break;
-    if (publisher->failed || rd_kafka_fatal_error(publisher->producer, NULL, 0))
+    if (publisher->failed || rd_kafka_fatal_error(publisher->lane->producer, NULL, 0))
         return publisher_fail(publisher, publisher->failed, "deliver", e);
     return true;
 }
@@ -513,7 +543,7 @@ static bool publisher_settle(struct publisher *publisher, struct error *e)
     int64_t deadline_us = monotonic_us() + (int64_t)SETTLE_TIMEOUT_MS * 1000;
 
     for (;;) {
-        rd_kafka_error_t *error = rd_kafka_commit_transaction(publisher->producer, STEP_TIMEOUT_MS);
+        rd_kafka_error_t *error = rd_kafka_commit_transaction(publisher->lane->producer, STEP_TIMEOUT_MS);
 
         if (!error)
             return true;
@@ -536,6 +566,13 @@ static bool publisher_settle_rows(struct publisher *publisher, struct error *e)
     return true;
 }
 
+static void publisher_next_lane(struct publisher *publisher)
+{
+    size_t next = (size_t)(publisher->lane - publisher->lanes) + 1;
+
+    publisher->lane = &publisher->lanes[next % publisher->lane_count];
+}
+
 bool publisher_commit(struct publisher *publisher, const struct position *position, struct error *e)
 {
     rd_kafka_resp_err_t code;
@@ -544,9 +581,9 @@ bool publisher_commit(struct publisher *publisher, const struct position *positi
         return publisher_settle_rows(publisher, e);
     if (!publisher->open && !publisher_begin(publisher, e))
         return false;
-    while ((code = position_topic_store(&publisher->positions, position)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
+    while ((code = position_topic_store(&publisher->lane->positions, position)) == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
            !publisher->failed)
-        rd_kafka_poll(publisher->producer, 10);
+        rd_kafka_poll(publisher->lane->producer, 10);
     if (code)
         return publisher_fail(publisher, code, "store the position", e);
     if (!publisher_flush(publisher, e))
@@ -556,7 +593,9 @@ bool publisher_commit(struct publisher *publisher, const struct position *positi
     bool settled = publisher_settle(publisher, e);
     publisher->open = false;
     publisher->rows = 0;
-    publisher->committed_us = monotonic_us();
+    publisher->lane->ended_us = monotonic_us();
+    if (settled)
+        publisher_next_lane(publisher);
     return settled;
 }
 

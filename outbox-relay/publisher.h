@@ -1,5 +1,6 @@
-/* publisher.h -- one source's way into Kafka: a transactional producer, and the source's position stored in the same
- * Kafka transaction as the rows it covers. One thread.
+/* publisher.h -- one source's way into Kafka: transactions, and the source's position stored in the same Kafka
+ * transaction as the rows it covers. One thread. Two transactional producers take turns: a transaction begins when the
+ * commit of the one before has been answered, but need not wait until its markers are written.
  *
  * Idempotent mode (publisher_leave_transactions()): a producer without transactions; rows carry ce_sequence, by which
  * readers drop what they have seen, and the position is the caller's to store. What is said of a transaction below is
@@ -28,7 +29,7 @@ struct publisher_options {
     const char *compression; /* none, lz4, … */
     int64_t queue_kbytes_max;
     int64_t transaction_timeout_ms; /* after which the broker aborts a transaction that a dead relay left open */
-    int64_t pause_us; /* between a commit and the next transaction: the broker is still writing the markers */
+    int64_t pause_us; /* between two transactions of one transactional.id: the broker is still writing the markers */
 };
 
 /* A row that Kafka will not take however often it is tried. */

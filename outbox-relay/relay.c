@@ -366,6 +366,7 @@ static bool relay_open_source(struct relay *relay, struct session *session, stru
         .page_rows = options->page_rows,
         .page_bytes = options->page_bytes,
         .poll_max_us = options->poll_max_us,
+        .stored_ahead = options->idempotent,
         .slot = options->slot,
         .publication = options->publication,
         .wal_catch_up_bytes = options->wal_catch_up_bytes,
@@ -417,7 +418,8 @@ static bool relay_store(struct relay *relay, struct session *session, const stru
 }
 
 /* Idempotent mode: before the first row of a round is sent it is stored which rows the round has, so that after a crash
- * the same rows come again under the same numbers. */
+ * the same rows come again under the same numbers. What the round saw is on disk with it: source_options.stored_ahead.
+ */
 static bool relay_store_ahead(struct relay *relay, struct session *session, struct error *e)
 {
     const struct position *page = source_page_position(session->source);

@@ -33,6 +33,8 @@ struct source_options {
     int64_t page_rows;              /* at most SOURCE_PAGE_ROWS_MAX */
     int64_t page_bytes;             /* of payload; a page has at least one row */
     int64_t poll_max_us;            /* longest sleep between two looks at a quiet table */
+    bool stored_ahead; /* poll mode: before a row is used the caller commits its page's position in the same database,
+                          which brings to disk what the position's snapshots see; so it need not be on disk before */
 };
 
 /* Borrowed from the page. Strings are NUL-terminated. */

@@ -232,7 +232,7 @@ static bool poller_took_present(struct poller *poller, const PGresult *result, s
     }
     if (!PQgetisnull(result, 0, 5) && result_time_us(result, 0, 5) < poller->caught_up_us)
         poller->caught_up_us = result_time_us(result, 0, 5);
-    if (flushed)
+    if (flushed || poller->options->stored_ahead)
         return poller_begin_round(poller, e);
     poller->unflushed_since_us = monotonic_us();
     poller->next_poll_us = poller->unflushed_since_us + FLUSH_POLL_US;

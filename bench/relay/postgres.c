@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WRITERS = 8, SETTLE_S = 20, POLL_MS = 100, WARM_UP_S = 3 };
+enum { WRITERS = 8, SETTLE_S = 20, POLL_MS = 100, WARM_UP_S = 10 };
 
 int bench_limit_read(const struct bench_options *options, int64_t page_rows)
 {

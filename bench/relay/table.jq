@@ -12,6 +12,8 @@ def titles: { "read": "limit: polling read alone", "produce": "limit: librdkafka
 def run($name): [.backlog_runs[] | select(.name == $name)] | last;
 def ratio($a; $b): if $a and $b and $b > 0 then ($a / $b | decimals(2)) else "not run" end;
 def ms: (. / 1000 | decimals(1));
+def latency($name; $rate): [(.latency_runs // [])[] | select(.name == $name and .rate == $rate)] | last;
+def p99($name; $rate): latency($name; $rate) | if . then .p99_us | ms else "not run" end;
 
 "Commit \(.machine.commit), \(.machine.date); \(.machine.cores) × \(.machine.cpu), \(.machine.memory_mb) MB, load before \(.machine.load_before); Postgres \(.machine.postgres), Kafka 4.1, Debezium 3.7.",
 "Postgres, Kafka and the contestant share these cores.", "",
@@ -27,4 +29,7 @@ head(["latency, commit to reader", "rows/s", "p50 ms", "p99 ms", "p99.9 ms", "CP
   row(["Debezium tuned ÷ poll exactly once, memory", ratio(run("debezium-tuned").peak_mb; run("poll").peak_mb), "40"]),
   row(["poll exactly once ÷ the slower limit", ratio(run("poll").rows_per_second; $limit), "0.6"]),
   row(["wal stream ÷ Debezium exactly once, rows/s", ratio(run("wal-stream").rows_per_second; run("debezium-exactly-once").rows_per_second), "1.5"]),
-  row(["wal catch-up ÷ Debezium exactly once, rows/s", ratio(run("wal-peek").rows_per_second; run("debezium-exactly-once").rows_per_second), "3"])
+  row(["wal catch-up ÷ Debezium exactly once, rows/s", ratio(run("wal-peek").rows_per_second; run("debezium-exactly-once").rows_per_second), "3"]),
+  row(["poll exactly once, p99 at 500 rows/s, ms", p99("poll"; 500), "below 15"]),
+  row(["poll idempotent, p99 at 500 rows/s, ms", p99("poll-idempotent"; 500), "below 6"]),
+  row(["Debezium low latency exactly once ÷ poll exactly once, p99 at 500 rows/s", ratio(latency("debezium-quick-exactly-once"; 500).p99_us; latency("poll"; 500).p99_us), ""])

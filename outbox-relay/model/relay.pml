@@ -107,8 +107,9 @@ inline postgres_dies() {
 #define IDS 2 /* a transactional.id for each relay */
 #define tid(r) (r)
 #else
-#define IDS 1
-#define tid(r) 0
+#define IDS 2 /* every relay uses both, in turn */
+#define tid(r) lane[r]
+byte lane[2]; /* that of the relay's open or next transaction */
 #endif
 
 byte owner[IDS] = NOBODY; /* the relay whose session has the current epoch */
@@ -243,10 +244,45 @@ inline read_position(r) {
         at[r] = committed[r] }
 }
 
-/* init_transactions */
-inline fence(r) {
-    d_step { owner[tid(r)] = r; abort_transaction(tid(r)); request[r] = NONE }
+/* init_transactions of one id; a late request of our own under it can no longer be served. */
+inline fence(r, k) {
+    d_step {
+        owner[k] = r;
+        abort_transaction(k);
+        if
+        :: tid(r) == k -> request[r] = NONE
+        :: else
+        fi }
 }
+
+/* All ids are fenced, then the position is read. */
+inline take_over(r) {
+#if defined(NO_FENCE)
+    fence(r, r);
+    read_position(r)
+#elif defined(READ_BEFORE_FENCE)
+    read_position(r);
+    fence(r, 0);
+    fence(r, 1)
+#elif defined(READ_BETWEEN_FENCES)
+    fence(r, 0);
+    read_position(r);
+    fence(r, 1)
+#else
+    fence(r, 0);
+    fence(r, 1);
+#ifndef ANY_ID_FIRST
+    lane[r] = 0; /* or two that take over at once could have one id each */
+#endif
+    read_position(r)
+#endif
+}
+
+#ifdef NO_FENCE
+#define next_id(r) skip
+#else
+#define next_id(r) lane[r] = 1 - lane[r]
+#endif
 
 /* The round's next row by id; TXS: none. */
 inline next_row(r) {
@@ -327,13 +363,7 @@ end_standby:
             :: else
             fi;
             lease = RELAY }
-#ifdef READ_BEFORE_FENCE
-        read_position(RELAY);
-        fence(RELAY);
-#else
-        fence(RELAY);
-        read_position(RELAY);
-#endif
+        take_over(RELAY);
         d_step { cut[RELAY] = false; claim(NO_LOSS, bit(next_xid) > now_of(at[RELAY])) } /* position_check_database refuses */
 
 end_quiet:
@@ -375,7 +405,7 @@ end_quiet:
 #ifdef POSITION_OUTSIDE
                   skip
 #else
-                  committed[RELAY] = at[RELAY]; passed[RELAY] = false; request[RELAY] = NONE
+                  committed[RELAY] = at[RELAY]; passed[RELAY] = false; request[RELAY] = NONE; next_id(RELAY)
 #endif
               }
            :: request[RELAY] == REFUSED -> break
@@ -391,7 +421,7 @@ end_quiet:
 #endif
            fi;
 #ifdef POSITION_OUTSIDE
-           d_step { stored = at[RELAY]; committed[RELAY] = at[RELAY]; passed[RELAY] = false; request[RELAY] = NONE }
+           d_step { stored = at[RELAY]; committed[RELAY] = at[RELAY]; passed[RELAY] = false; request[RELAY] = NONE; next_id(RELAY) }
 #endif
         od;
         skip
@@ -437,6 +467,7 @@ active proctype fate() {
 #endif
     :: d_step { troubles > 0 -> troubles--; postgres_dies() }
     :: d_step { troubles > 0 && rows[0] -> troubles--; abort_transaction(0); owner[0] = NOBODY } /* transaction.timeout.ms */
+    :: d_step { troubles > 0 && rows[1] -> troubles--; abort_transaction(1); owner[1] = NOBODY }
 #if OTHERS > 0
     :: d_step { others > 0 -> others--; other_open = true; stored_before_other = stored }
     :: d_step { other_open -> other_open = false; stored_before_other = 0 }

@@ -19,10 +19,10 @@ CONFIG = {
 
 
 def allow(prefix, source, *topics):
-    rights = [(ResourceType.TRANSACTIONAL_ID, f"{prefix}outbox-relay-{source}", AclOperation.WRITE),
-              (ResourceType.TRANSACTIONAL_ID, f"{prefix}outbox-relay-{source}", AclOperation.DESCRIBE),
-              (ResourceType.TOPIC, f"{prefix}outbox.positions.v1", AclOperation.READ),
-              (ResourceType.TOPIC, f"{prefix}outbox.positions.v1", AclOperation.WRITE)]
+    rights = [(ResourceType.TRANSACTIONAL_ID, f"{prefix}outbox-relay-{source}{second}", operation)
+              for second in ("", ".2") for operation in (AclOperation.WRITE, AclOperation.DESCRIBE)]
+    rights += [(ResourceType.TOPIC, f"{prefix}outbox.positions.v1", AclOperation.READ),
+               (ResourceType.TOPIC, f"{prefix}outbox.positions.v1", AclOperation.WRITE)]
     rights += [(ResourceType.TOPIC, prefix + topic, AclOperation.WRITE) for topic in topics]
     bindings = [AclBinding(kind, name, ResourcePatternType.LITERAL, "User:relay", "*", operation, AclPermissionType.ALLOW)
                 for kind, name, operation in rights]
