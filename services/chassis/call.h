@@ -41,7 +41,7 @@ DEFINE_CLEANUP(struct call *, call_free)
 /* Room for body_size bytes is made as they arrive. Beyond `max`: false, nothing is taken. */
 MUST_CHECK bool call_append_body(struct call *call, const void *data, size_t len, size_t max);
 
-/* What is left to check of the request away from the loop thread: the JSON body. */
+/* What is left to check of the request, by any thread: the JSON body. Again: nothing to do. */
 MUST_CHECK bool call_prepare(struct call *call, struct error *e);
 MUST_CHECK bool call_check_json_depth(struct bytes text, struct error *e);
 MUST_CHECK bool call_check_key(const char *key, bool needed, struct error *e);

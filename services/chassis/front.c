@@ -1,6 +1,8 @@
 /* front.c -- the checks every request passes before a handler sees it, and the way to that handler. Loop thread. */
 #include "runtime.h"
 
+enum { LANE_READ_MAX = 4096 }; /* bytes of a body that is read here for a lane */
+
 static void put_params(struct call *call, const struct router_match *match)
 {
     char *at = call->params;
@@ -100,9 +102,16 @@ static void dispatch_proxied(struct service_runtime *runtime, struct call *call)
     answer_error(runtime, call, &e);
 }
 
+/* A lane has one thread for all: what another can do is not left to it. Large bodies would keep the loop too long. */
+static bool read_for_lane(struct call *call, struct error *e)
+{
+    return !call->route->spec->handle_batch || call->http.request.body.len > LANE_READ_MAX || call_prepare(call, e);
+}
+
 void front_dispatch(void *context, struct call *call)
 {
     struct service_runtime *runtime = context;
+    struct error e = { 0 };
     if (!call->route) {
         call->http.reply.status = 204;
         server_answer_now(runtime->server, call);
@@ -111,8 +120,9 @@ void front_dispatch(void *context, struct call *call)
         server_answer_now(runtime->server, call);
     } else if (call->route->queue_count == 0) {
         dispatch_proxied(runtime, call);
+    } else if (!read_for_lane(call, &e)) {
+        answer_error(runtime, call, &e);
     } else if (!queue_push(call->route->queues[call->http.request.claims.user_id % call->route->queue_count], call)) {
-        struct error e = { 0 };
         error_set(&e, ERROR_TRANSIENT, "too many requests are waiting");
         answer_error(runtime, call, &e);
     }

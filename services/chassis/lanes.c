@@ -76,8 +76,6 @@ void *lane_run(void *context)
             handle_batch(worker, &batch);
         metric_add(worker->batches, 1);
         metric_add(worker->batched, count);
-        for (size_t i = 0; i < count; i++)
-            call_render(calls[i]);
         server_answer(worker->server, calls, count);
     }
     worker_release(worker);

@@ -13,9 +13,11 @@ enum {
 
 /* ---- Answers: from any thread to the connection ---- */
 
-/* The rendered call goes out, if there is still someone to read it, and ends. */
+/* The call goes out, if there is still someone to read it, and ends. A lane leaves the rendering to this thread. */
 static void deliver(struct call *call)
 {
+    if (!call->answer)
+        call_render(call);
     const struct http_request *request = &call->http.request;
     const double seconds = (double)(monotonic_us() - call->received_us) / 1e6;
     router_observe(call->route, request->method, call->http.reply.status, seconds);

@@ -25,7 +25,7 @@ struct server_options {
 /* Listens. *ret_server is the caller's even on failure. Errors: FATAL: port in use, unknown host. */
 MUST_CHECK bool server_open(const struct server_options *options, struct server **ret_server, struct error *e);
 
-/* Any thread: takes rendered calls and brings them to the loop thread. */
+/* Any thread: takes calls and brings them to the loop thread, which renders those that are not rendered yet. */
 void server_answer(struct server *server, struct call *const *calls, size_t count);
 /* Loop thread: the same at once, rendering first. */
 void server_answer_now(struct server *server, struct call *call);
