@@ -8,7 +8,7 @@ enum {
     AHEAD_ORDER = 12,
     AHEAD_NEIGHBOURS = 6,
     AHEAD_TOUCH = 2,
-    FETCH_ORDERS_MIN = 2000, /* below, all is in the nearest cache anyway */
+    AHEAD_GUESSES = 16, /* remembered between two steps, at most this many commands apart */
 };
 
 struct engine *engine_new(const struct engine_options *options)
@@ -166,10 +166,12 @@ static inline const struct market *market_of(const struct engine *engine, const 
     return &engine->markets[command->market < engine->markets_count ? command->market : 0];
 }
 
-static inline uint32_t slot_guess(const struct book_memory *memory, const struct engine_command *command)
-{
-    return memory->direct[command->order_id & memory->direct_mask];
-}
+/* Where a command's order and price seemed to be when they were fetched. */
+struct guess {
+    uint32_t slot, level;
+};
+static_assert(
+    AHEAD_ORDER - AHEAD_NEIGHBOURS < AHEAD_GUESSES && AHEAD_ORDER <= AHEAD_GUESSES, "no guess is overwritten");
 
 /* The level a price has if its page is in the window. */
 static inline uint32_t level_guess(const struct market *market, const struct engine_command *command)
@@ -184,23 +186,25 @@ ALWAYS_INLINE void fetch_index(const struct engine *engine, const struct engine_
     __builtin_prefetch(&engine->memory->direct[command->order_id & engine->memory->direct_mask], 1);
 }
 
-ALWAYS_INLINE void fetch_order(const struct engine *engine, const struct engine_command *command)
+ALWAYS_INLINE void fetch_order(
+    const struct engine *engine, const struct engine_command *command, struct guess *ret_guess)
 {
     const struct book_memory *memory = engine->memory;
-    uint32_t slot = slot_guess(memory, command);
+    uint32_t slot = memory->direct[command->order_id & memory->direct_mask];
+    uint32_t level = level_guess(market_of(engine, command), command);
     __builtin_prefetch(&memory->orders[slot], 1);
     __builtin_prefetch(&memory->links[slot], 1);
-    __builtin_prefetch(&memory->levels[level_guess(market_of(engine, command), command)], 1);
+    __builtin_prefetch(&memory->levels[level], 1);
+    *ret_guess = (struct guess){ slot, level };
 }
 
-ALWAYS_INLINE void fetch_neighbours(const struct engine *engine, const struct engine_command *command)
+ALWAYS_INLINE void fetch_neighbours(const struct engine *engine, const struct guess *guess)
 {
     const struct book_memory *memory = engine->memory;
-    uint32_t slot = slot_guess(memory, command);
-    __builtin_prefetch(&memory->levels[memory->orders[slot].level], 1);
-    __builtin_prefetch(&memory->links[memory->links[slot].next], 1);
-    __builtin_prefetch(&memory->links[memory->links[slot].prev], 1);
-    __builtin_prefetch(&memory->links[memory->levels[level_guess(market_of(engine, command), command)].tail], 1);
+    __builtin_prefetch(&memory->levels[memory->orders[guess->slot].level], 1);
+    __builtin_prefetch(&memory->links[memory->links[guess->slot].next], 1);
+    __builtin_prefetch(&memory->links[memory->links[guess->slot].prev], 1);
+    __builtin_prefetch(&memory->links[memory->levels[guess->level].tail], 1);
 }
 
 /* Of the order that a taker would meet first: itself, the one behind it, its place in the index. */
@@ -214,56 +218,38 @@ ALWAYS_INLINE void fetch_touch(const struct engine *engine, const struct engine_
     __builtin_prefetch(&memory->direct[memory->orders[head].order_id & memory->direct_mask], 1);
 }
 
-static size_t apply_plainly(
-    struct engine *engine, const struct engine_command *commands, size_t count, enum engine_verdict *ret_verdicts)
-{
-    size_t fine = 0;
-    for (size_t i = 0; i < count; i++) {
-        enum engine_verdict verdict = engine_apply(engine, &commands[i]);
-        if (ret_verdicts)
-            ret_verdicts[i] = verdict;
-        fine += verdict == ENGINE_OK;
-    }
-    return fine;
-}
-
 /* The steps for those with which the batch begins. */
-ALWAYS_INLINE void fetch_first(const struct engine *engine, const struct engine_command *commands, size_t count)
+ALWAYS_INLINE void fetch_first(
+    const struct engine *engine, const struct engine_command *commands, size_t count, struct guess *ret_guesses)
 {
     for (size_t i = 0; i < AHEAD_INDEX && i < count; i++)
         fetch_index(engine, &commands[i]);
     for (size_t i = 0; i < AHEAD_ORDER && i < count; i++)
-        fetch_order(engine, &commands[i]);
+        fetch_order(engine, &commands[i], &ret_guesses[i]);
     for (size_t i = 0; i < AHEAD_NEIGHBOURS && i < count; i++)
-        fetch_neighbours(engine, &commands[i]);
-}
-
-static size_t apply_fetching(
-    struct engine *engine, const struct engine_command *commands, size_t count, enum engine_verdict *ret_verdicts)
-{
-    size_t fine = 0;
-    fetch_first(engine, commands, count);
-    for (size_t i = 0; i < count; i++) {
-        __builtin_prefetch((const char *)commands + (i + AHEAD_COMMAND) * sizeof *commands);
-        if (i + AHEAD_INDEX < count)
-            fetch_index(engine, &commands[i + AHEAD_INDEX]);
-        if (i + AHEAD_ORDER < count)
-            fetch_order(engine, &commands[i + AHEAD_ORDER]);
-        if (i + AHEAD_NEIGHBOURS < count)
-            fetch_neighbours(engine, &commands[i + AHEAD_NEIGHBOURS]);
-        if (i + AHEAD_TOUCH < count)
-            fetch_touch(engine, &commands[i + AHEAD_TOUCH]);
-        enum engine_verdict verdict = engine_apply(engine, &commands[i]);
-        if (ret_verdicts)
-            ret_verdicts[i] = verdict;
-        fine += verdict == ENGINE_OK;
-    }
-    return fine;
+        fetch_neighbours(engine, &ret_guesses[i]);
 }
 
 size_t engine_apply_batch(
     struct engine *engine, const struct engine_command *commands, size_t count, enum engine_verdict *ret_verdicts)
 {
-    bool is_deep = engine->memory->orders_live >= FETCH_ORDERS_MIN;
-    return (is_deep ? apply_fetching : apply_plainly)(engine, commands, count, ret_verdicts);
+    struct guess guesses[AHEAD_GUESSES];
+    size_t fine = 0;
+    fetch_first(engine, commands, count, guesses);
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch((const char *)commands + (i + AHEAD_COMMAND) * sizeof *commands);
+        if (i + AHEAD_INDEX < count)
+            fetch_index(engine, &commands[i + AHEAD_INDEX]);
+        if (i + AHEAD_ORDER < count)
+            fetch_order(engine, &commands[i + AHEAD_ORDER], &guesses[(i + AHEAD_ORDER) % AHEAD_GUESSES]);
+        if (i + AHEAD_NEIGHBOURS < count)
+            fetch_neighbours(engine, &guesses[(i + AHEAD_NEIGHBOURS) % AHEAD_GUESSES]);
+        if (i + AHEAD_TOUCH < count)
+            fetch_touch(engine, &commands[i + AHEAD_TOUCH]);
+        enum engine_verdict verdict = apply_one(engine, &commands[i]);
+        if (ret_verdicts)
+            ret_verdicts[i] = verdict;
+        fine += verdict == ENGINE_OK;
+    }
+    return fine;
 }
