@@ -517,6 +517,8 @@ bool publisher_add(struct publisher *publisher, const struct source_row *row, st
         publisher->first_topic = publisher->topic_last;
     publisher->many_topics |= publisher->first_topic != publisher->topic_last;
     code = publisher_produce(publisher, topic, row);
+    if (code == RD_KAFKA_RESP_ERR__STATE && !publisher_flush(publisher, e))
+        return false; /* the transaction has failed meanwhile, of earlier rows: their reports say why */
     if (code) {
         publisher_note_refusal(publisher, row->id, code, row->topic);
         return publisher_fail(publisher, code, "produce", e);

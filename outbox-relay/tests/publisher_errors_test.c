@@ -13,8 +13,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ROWS = 3, TRIES_MAX = 3, CASES_MAX = 1000, APIS_PRODUCE = 0, APIS_INIT = 22, APIS_ADD = 24, APIS_END = 26 };
+enum {
+    ROWS = 3,
+    TRIES_MAX = 3,
+    CASES_MAX = 1000,
+    ROW_PAUSE_US = 100 * 1000,
+    APIS_PRODUCE = 0,
+    APIS_INIT = 22,
+    APIS_ADD = 24,
+    APIS_END = 26
+};
 
 static const char topic[] = "orders.accepted.v1", other_topic[] = "orders.events.v1",
                   position_topic[] = "outbox.positions.v1";
@@ -37,6 +47,7 @@ struct mock {
     struct kafka_options kafka;
     struct publisher *publisher;
     struct publisher_options options;
+    bool slow; /* rows come one by one: the error is there before the last */
 };
 
 static void mock_open(struct mock *mock)
@@ -52,6 +63,7 @@ static void mock_open(struct mock *mock)
     mock->kafka = (struct kafka_options){ .brokers = rd_kafka_mock_cluster_bootstraps(mock->cluster),
         .client_id = "publisher-test" };
     mock->publisher = NULL;
+    mock->slow = false;
     mock->options = (struct publisher_options){ .kafka = &mock->kafka,
         .source = "trade-ledger",
         .mapping = &mapping_default,
@@ -79,6 +91,8 @@ static bool add_rows(struct mock *mock, const char *to, struct error *e)
 
         if (!publisher_add(mock->publisher, &row, e))
             return false;
+        if (mock->slow)
+            usleep(ROW_PAUSE_US);
     }
     return true;
 }
@@ -122,7 +136,7 @@ struct answer {
     enum reaction reaction;
 };
 
-static enum reaction meet(int16_t api, const struct answer *answer, bool abort, struct error *e)
+static enum reaction meet(int16_t api, const struct answer *answer, bool abort, bool slow, struct error *e)
 {
     rd_kafka_resp_err_t codes[64];
     int times = answer->times;
@@ -132,6 +146,7 @@ static enum reaction meet(int16_t api, const struct answer *answer, bool abort, 
     for (int i = 0; i < times; i++)
         codes[i] = answer->code;
     mock_open(&mock);
+    mock.slow = slow;
     if (api == APIS_INIT)
         rd_kafka_mock_push_request_errors_array(mock.cluster, api, (size_t)times, codes);
     if (!publisher_open(&mock.options, &mock.publisher, e)) {
@@ -319,10 +334,32 @@ ParameterizedTest(struct error_case *error_case, publisher, treats_each_error_as
     const struct request *request = &requests[error_case->request];
     const struct answer *answer = &error_case->answer;
     struct error e = { 0 };
-    enum reaction reaction = meet(request->api, answer, request->abort, &e);
+    enum reaction reaction = meet(request->api, answer, request->abort, false, &e);
 
     printf("%-15s %-40s %d times: %s\n", request->name, rd_kafka_err2name(answer->code), answer->times,
         reaction_names[reaction]);
     cr_expect_eq(reaction, answer->reaction, "%s, %s: it %s instead of %s: %s", request->name,
         rd_kafka_err2name(answer->code), reaction_names[reaction], reaction_names[answer->reaction], e.message);
+}
+
+/* Then librdkafka refuses the next row without a reason. */
+Test(publisher, treats_an_error_alike_that_comes_while_rows_are_still_added)
+{
+    static const struct {
+        int16_t api;
+        struct answer answer;
+    } cases[] = {
+        { APIS_PRODUCE, { E(INVALID_REQUIRED_ACKS), 1, SENDS_AGAIN } },
+        { APIS_PRODUCE, { E(MSG_SIZE_TOO_LARGE), 1, REFUSES_ROW } },
+        { APIS_ADD, { E(INVALID_PRODUCER_ID_MAPPING), 1, SENDS_AGAIN } },
+        { APIS_ADD, { E(TOPIC_AUTHORIZATION_FAILED), 1, REFUSES_TOPIC } },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct error e = { 0 };
+        enum reaction reaction = meet(cases[i].api, &cases[i].answer, false, true, &e);
+
+        cr_expect_eq(reaction, cases[i].answer.reaction, "%s: it %s instead of %s: %s",
+            rd_kafka_err2name(cases[i].answer.code), reaction_names[reaction], reaction_names[cases[i].answer.reaction],
+            e.message);
+    }
 }
