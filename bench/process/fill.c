@@ -1,7 +1,8 @@
-/* penstock-engine-fill COMMANDS [SYMBOLS [RESTING]] -- writes a command log to orders.accepted.v1 as the relay does:
- * MarketConfigured for each symbol, RESTING orders far from the touch, then COMMANDS: 55 % new limits around a price
- * that wanders, 33 % cancels, 12 % IOC. From one seed: the same arguments give the same log. Prints how many were
- * written. KAFKA_BROKERS and TOPIC_PREFIX from the environment. */
+/* penstock-engine-fill COMMANDS [SYMBOLS [RESTING [wait]]] -- writes a command log to orders.accepted.v1 as the relay
+ * does: MarketConfigured for each symbol, RESTING orders far from the touch, then COMMANDS: 55 % new limits around a
+ * price that wanders, 33 % cancels, 12 % IOC. From one seed: the same arguments give the same log. Prints how many were
+ * written. With `wait` it says how many when the resting ones are there, and goes on when a line comes in.
+ * KAFKA_BROKERS and TOPIC_PREFIX from the environment. */
 #include "markets_v1.pb-c.h"
 #include "orders_v1.pb-c.h"
 
@@ -197,7 +198,7 @@ int main(int argc, char **argv)
     fill->random = 1;
     fill->at_us = 1700000000000000;
     if (commands == 0 || fill->symbols == 0 || fill->symbols > SYMBOLS_MAX) {
-        fprintf(stderr, "usage: penstock-engine-fill COMMANDS [SYMBOLS [RESTING]]\n");
+        fprintf(stderr, "usage: penstock-engine-fill COMMANDS [SYMBOLS [RESTING [wait]]]\n");
         return 2;
     }
     open_producer(fill);
@@ -209,6 +210,13 @@ int main(int argc, char **argv)
         add_order(fill, (uint32_t)(i % fill->symbols), i % 2 == 0, MIDDLE_TICKS + (i % 2 ? away : -away), false);
     }
     memset(fill->recent, 0, sizeof fill->recent);
+    if (argc > 4) {
+        rd_kafka_flush(fill->rk, FLUSH_MS);
+        printf("%lu\n", fill->written);
+        fflush(stdout);
+        while (getchar() != '\n' && !feof(stdin))
+            ;
+    }
     while (fill->written < fill->symbols + resting + commands)
         add_any(fill);
     rd_kafka_flush(fill->rk, FLUSH_MS);

@@ -24,6 +24,9 @@ bench_engine-process() {
     line=$(TMPDIR=$folder "$PENSTOCK_BUILD/bench/penstock-engine-snapshot" 1000000 5) || die 'penstock-engine-snapshot failed'
     rm -rf "$folder"
     record snapshots "$line"
+    say 'recovery of a million resting orders and a million commands'
+    line=$("$root/tests/with-servers" "$here/process/recovery") || die 'process/recovery failed'
+    record recovery "$line"
     say 'takeovers'
     record takeovers "$(takeovers)"
 }

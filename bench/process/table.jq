@@ -18,5 +18,5 @@ head(["", "ms"]),
 row(["mean stop for a snapshot, both cores full (\(.resting.snapshots) snapshots)", (.resting.snapshot_pause_ms / .resting.snapshots * 10 | round / 10)]),
 row(["worst stop for a snapshot, \(.snapshots.resting) orders in one state, without Kafka", ([.snapshots.snapshots[].stop_us] | max / 1000)]),
 row(["worst batch of \(.snapshots.batch) commands while one is written; alone", "\([.snapshots.snapshots[].worst_batch_us] | max / 1000); \(.snapshots.alone.worst_batch_us / 1000)"]),
-row(["start after kill -9 until all is owned (\(.resting.recovery.replayed) commands replayed)", (.resting.recovery.seconds * 1000 | round)]),
+row(["after kill -9: \(.recovery.orders_from_snapshots) resting orders and \(.recovery.commands_replayed) commands since are there; all owned", "\(.recovery.warm_ms); \(.recovery.owner_ms)"]),
 (.takeovers[] | row(["owner \(.end): next output of its partitions; all answered", "\(.first_ms); \(.all_ms)"]))

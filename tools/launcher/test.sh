@@ -84,7 +84,7 @@ check_format() {
 }
 
 check_shell() {
-    (cd "$root" && { sources '*.sh' tools/launcher/supervise tools/migrate tests/with-servers bench/run bench/engine/measure bench/process/measure bench/process/takeover tools/compile-with bench/relay-cleanup/growth bench/relay-cleanup/measure outbox-relay/packaging/make-deb .ci/run && echo penstock; } |
+    (cd "$root" && { sources '*.sh' tools/launcher/supervise tools/migrate tests/with-servers bench/run bench/engine/measure bench/process/measure bench/process/recovery bench/process/takeover tools/compile-with bench/relay-cleanup/growth bench/relay-cleanup/measure outbox-relay/packaging/make-deb .ci/run && echo penstock; } |
         xargs shellcheck --shell=bash --external-sources)
 }
 
