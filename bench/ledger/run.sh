@@ -6,6 +6,7 @@ ledger_connections=${BENCH_LEDGER_CONNECTIONS:-1 8 64 512}
 ledger_users=${BENCH_LEDGER_USERS:-1000}
 ledger_entries=${BENCH_LEDGER_ENTRIES:-10000000} # 0: not measured on a ledger that has been used
 ledger_accounts=10000
+ledger_operators=8
 
 stop_process() { # PROCESS: with its supervisor, which would start it again
     local supervisor
@@ -38,12 +39,15 @@ fill_ledger() {
         die 'the ledger could not be filled'
 }
 
-# A user who may move money between all accounts.
-make_operator() {
-    local body='{"email":"operator@bench.invalid","password":"a load test'"'"'s password"}' way=http://127.0.0.1:$GATEWAY_PORT/auth
-    curl -fsS -o /dev/null "$way/signup" -H 'content-type: application/json' -d "$body" || die 'no operator'
-    penstock admin grant operator@bench.invalid operator >/dev/null || die 'no operator'
-    curl -fsS "$way/login" -H 'content-type: application/json' -d "$body" | jq -r '"\(.user_id) \(.access_token)"' >"$PENSTOCK_HOME/operator"
+# Users who may move money between all accounts. A user's requests go by one lane: several, as users would be.
+make_operators() {
+    local i body way=http://127.0.0.1:$GATEWAY_PORT/auth
+    for ((i = 0; i < ledger_operators; i++)); do
+        body='{"email":"operator-'$i'@bench.invalid","password":"a load test'"'"'s password"}'
+        curl -fsS -o /dev/null "$way/signup" -H 'content-type: application/json' -d "$body" || die 'no operator'
+        penstock admin grant "operator-$i@bench.invalid" operator >/dev/null || die 'no operator'
+        curl -fsS "$way/login" -H 'content-type: application/json' -d "$body" | jq -r '"\(.user_id) \(.access_token)"'
+    done >"$PENSTOCK_HOME/operators"
 }
 
 # measure_transfers NAME CONNECTIONS ACCOUNTS OPTION…
@@ -52,7 +56,7 @@ measure_transfers() {
     shift 3
     say "$name between $accounts accounts, $number connections"
     line=$(timeout --foreground $((${seconds%.*} + 300)) "$PENSTOCK_BUILD/bench/penstock-load" --port "$GATEWAY_PORT" \
-        --users-in "$PENSTOCK_HOME/operator" --users 1 --json --connections "$number" --seconds "$seconds" --drain 120 \
+        --users-in "$PENSTOCK_HOME/operators" --users "$ledger_operators" --json --connections "$number" --seconds "$seconds" --drain 120 \
         --accounts "$accounts" --first-account "$first_account" "$@") || die "transfers failed: $name"
     append transfers "$(jq -c --arg name "$name" --argjson n "$number" --argjson a "$accounts" \
         '.name = $name | .connections = $n | .accounts = $a' <<<"$line")"
@@ -83,11 +87,11 @@ measure_tpcb() {
 }
 
 bench_ledger() {
-    local number accounts line best rate direct first_account
+    local number accounts line best rate direct first_account limit_users=$ledger_users
     begin
     direct=(--direct "$TRADE_LEDGER_PORT")
     stop_process outbox-relay
-    make_operator
+    make_operators
     first_account=$(fill_ledger $((2 * ledger_accounts)) 10000000000000) || exit 1
     measure_limit transfers
     for number in $ledger_connections; do
@@ -104,10 +108,11 @@ bench_ledger() {
     measure_orders 'POST /api/orders, by the gateway' 512
     measure_orders 'POST /api/orders/batch of 100, by the gateway' 8 --batch 100
     for accounts in "$ledger_accounts" 2; do
-        for number in 8 64; do
+        for number in 8 64 512; do
             measure_transfers 'POST /transfers' "$number" "$accounts" "${direct[@]}"
         done
         measure_transfers 'POST /transfers/batch of 100' 8 "$accounts" "${direct[@]}" --batch 100
+        measure_transfers 'POST /transfers/batch of 1000' 4 "$accounts" "${direct[@]}" --batch 1000
     done
     [ "$ledger_entries" -eq 0 ] || measure_full
     record processes "$(penstock status --json)"

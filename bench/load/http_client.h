@@ -6,7 +6,7 @@
 
 #include <event_bus/error.h>
 
-enum { LOAD_REQUEST_MAX = 20480, LOAD_REPLY_MAX = 65536, LOAD_CONNECTIONS_MAX = 1024 };
+enum { LOAD_REQUEST_MAX = 128 * 1024, LOAD_REPLY_MAX = 128 * 1024, LOAD_CONNECTIONS_MAX = 1024 };
 
 struct load_client;
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPEN_MAX = 4096, BATCH_MAX = 100, PART_JSON_MAX = 192 };
+enum { OPEN_MAX = 4096, BATCH_MAX = 1000, PART_JSON_MAX = 192 };
 
 struct options {
     const char *host, *port, *direct_port, *path, *symbol, *acked_path, *users_path, *brokers, *prefix;
@@ -243,7 +243,8 @@ static const char usage[] =
     "                     [--accounts N --first-account ID]\n"
     "       --direct: users by the gateway (--port), orders straight to trade-ledger\n"
     "       --orders: so many requests (placing and cancelling), then end; latencies of HTTP are those of POST\n"
-    "       --batch: N orders a request, by POST /orders/batch; --duplicates: all requests are one request, with one "
+    "       --batch: N orders (or transfers) a request, by POST /orders/batch; --duplicates: all requests are one "
+    "request, with one "
     "key\n"
     "       --fills reads trades.v1 (KAFKA_BROKERS, TOPIC_PREFIX) and measures from POST to the fill\n";
 
