@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+TestSuite(accounts, .fini = world_end);
+
 #define TO_8(amount) "{\"to_user_id\":\"8\",\"currency\":\"USD\",\"amount\":\"" amount "\"}"
 #define BUY          "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"10\",\"quantity\":\"1\"}"
 #define FREEZE       "{\"status\":\"frozen\",\"reason\":\"court\"}"
@@ -86,6 +88,7 @@ Test(accounts, terms_and_movements_of_one_batch_are_stored_together)
     };
     struct answer answers[ARRAY_LEN(asks)];
     cr_assert(command_batch(world->pg, world->outbox, asks, answers, ARRAY_LEN(asks)));
+    answers_taken(answers, ARRAY_LEN(asks));
     for (size_t i = 0; i < ARRAY_LEN(asks); i++)
         cr_expect(answers[i].status == 200 || answers[i].status == 201, "%zu: %d %s", i, answers[i].status,
             answers[i].problem);

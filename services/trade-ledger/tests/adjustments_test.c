@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+TestSuite(adjustments, .fini = world_end);
+
 #define REFUND(amount)                                                                                                 \
     "{\"legs\":[{\"user_id\":\"7\",\"currency\":\"USD\",\"amount\":\"" amount                                          \
     "\"},{\"account\":\"house\",\"currency\":\"USD\",\"amount\":\"-" amount "\"}],\"reference\":\"goodwill\"}"
@@ -206,6 +208,7 @@ Test(adjustments, two_of_one_batch_that_undo_the_same_journal_undo_it_once)
     asks[2] =
         (struct ask){ CHECKER, "POST", "/ledger/journals/1/reverse", journal, "r", "{}", NULL, .by_operator = true };
     cr_assert(command_batch(world->pg, world->outbox, asks, answers, ARRAY_LEN(asks)));
+    answers_taken(answers, ARRAY_LEN(asks));
     cr_expect(answers[0].status == 200 && answers[1].status == 409 && answers[2].status == 409, "%d %d %d",
         answers[0].status, answers[1].status, answers[2].status);
     cr_expect_eq(ask(world, "SELECT count(*) FROM journals WHERE kind = 10"), 1);

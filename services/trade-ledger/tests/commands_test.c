@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+TestSuite(place_order, .fini = world_end);
+TestSuite(top_up, .fini = world_end);
+TestSuite(cancel_order, .fini = world_end);
+TestSuite(reads, .fini = world_end);
+
 #define BUY_HALF          "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"65000\",\"quantity\":\"0.5\"}"
 #define ORDER(side, more) "{\"symbol\":\"BTC-USD\",\"side\":\"" side "\",\"type\":\"limit\"" more "}"
 
@@ -174,6 +179,7 @@ Test(place_order, a_client_order_id_is_used_once_for_ever_within_a_batch_and_acr
         { 7, "POST", "/orders", NULL, "b", body, NULL } };
     struct answer answers[2];
     cr_assert(command_batch(world->pg, world->outbox, asks, answers, 2));
+    answers_taken(answers, 2);
     cr_expect(answers[0].status == 201 && answers[1].status == 409);
     cr_expect_str_eq(answers[1].problem, "client-order-id-reused");
     cr_expect_eq(place(world, 7, "c", body).status, 409);
@@ -198,6 +204,7 @@ Test(place_order, in_a_batch_each_order_sees_the_holds_before_it_and_a_bad_one_f
     static const int expected[] = { 201, 422, 400, 201, 201, 201, 201 };
     struct answer answers[ARRAY_LEN(asks)];
     cr_assert(command_batch(world->pg, world->outbox, asks, answers, ARRAY_LEN(asks)));
+    answers_taken(answers, ARRAY_LEN(asks));
     for (size_t i = 0; i < ARRAY_LEN(asks); i++)
         cr_expect_eq(answers[i].status, expected[i], "request %zu: %d %s", i, answers[i].status, answers[i].message);
     cr_expect(answers[5].replayed && json_equal(answers[0].json, answers[5].json));

@@ -1,4 +1,5 @@
 /* Kafka's requests and postings on a real Postgres, handed over as the consumer does. */
+#include "../../chassis/metrics.h"
 #include "fixture.h"
 #include "testing.h"
 
@@ -6,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <topups_v1.pb-c.h>
+
+TestSuite(requests, .fini = world_end);
+TestSuite(postings, .fini = world_end);
 
 typedef Penstock__Ledger__V1__Posting posting;
 
@@ -140,7 +144,7 @@ static struct pair two_orders(struct world *world)
 
 static struct delivery postings(uint64_t seq, posting **items, size_t count)
 {
-    struct arena *arena = arena_new();
+    struct arena *arena = test_arena();
     char id[32];
     snprintf(id, sizeof id, "BTC-USD-postings-%d", (int)seq);
     return delivery_of("ledger.postings.v1", "/penstock/matching-engine", arena_strdup(arena, id),
@@ -151,7 +155,7 @@ static posting *fill(const struct pair *pair, int64_t lots, uint64_t trade_id)
 {
     struct fixture_fill f = { fixture_btc_usd(), &pair->buy, &pair->sell, 10000, lots, trade_id, lots / 10,
         lots * 10000 / 500 };
-    return fixture_fill_posting(arena_new(), &f);
+    return fixture_fill_posting(test_arena(), &f);
 }
 
 /* What was agreed is settled whatever has become of the account; then nobody but the ledger itself has changed it. */
@@ -186,7 +190,7 @@ Test(postings, executions_and_releases_of_one_batch_move_money_orders_and_the_la
     pair.buy.filled_lots = pair.sell.filled_lots = 400000;
     posting *second[] = { fill(&pair, 100000, 2), NULL };
     pair.buy.filled_lots = pair.sell.filled_lots = 500000;
-    second[1] = fixture_release_posting(arena_new(), fixture_btc_usd(), &pair.buy, ORDER_CANCELLED, 2);
+    second[1] = fixture_release_posting(test_arena(), fixture_btc_usd(), &pair.buy, ORDER_CANCELLED, 2);
     struct delivery batch[] = { postings(1, &first, 1), postings(2, second, 2), postings(1, &first, 1) };
     cr_assert(deliver(world, events_postings, batch, 3, &e), "%s", e.message);
     for (size_t i = 0; i < 3; i++)
@@ -210,6 +214,14 @@ Test(postings, executions_and_releases_of_one_batch_move_money_orders_and_the_la
     check_invariants(world);
 }
 
+/* What an operator is woken by. */
+static unsigned long refused_so_far(void)
+{
+    CLEANUP(xfree) char *text = metrics_render();
+    const char *at = strstr(text, "\nledger_postings_refused_total ");
+    return at ? strtoul(strchr(at, ' '), NULL, 10) : 0;
+}
+
 Test(postings, a_tampered_event_is_a_dead_letter_and_what_follows_waits_until_it_is_mended)
 {
     struct world *world = world_new();
@@ -225,6 +237,7 @@ Test(postings, a_tampered_event_is_a_dead_letter_and_what_follows_waits_until_it
     cr_assert(deliver(world, events_postings, batch, 2, &e), "%s", e.message);
     cr_expect(batch[0].verdict.kind == ERROR_REFUSED && strcmp(batch[0].verdict.problem, "posting-refused") == 0);
     cr_expect(batch[1].verdict.kind == ERROR_REFUSED && strcmp(batch[1].verdict.problem, "parked") == 0);
+    cr_expect_eq(refused_so_far(), 2, "the alarm");
     cr_expect_eq(ask(world, "SELECT count(*) FROM trades"), 0);
     cr_expect_eq(ask(world, "SELECT count(*) FROM outbox"), before);
     check_invariants(world);

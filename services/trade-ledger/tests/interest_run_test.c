@@ -5,6 +5,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+TestSuite(interest, .fini = world_end);
+
 /* User 9 has 100,000 USD from 10 January and 50,000 more on the 20th; user 8 has nothing; 36.5 % from 5 January: 0.1 %
  * a day. */
 static struct world *world_with_savings(void)

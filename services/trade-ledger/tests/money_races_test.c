@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+TestSuite(money_races, .fini = world_end);
+
 /* On a busy machine much dies before it is done: the killing goes on until enough was done between. */
 enum {
     MIXERS = 6,
@@ -178,6 +180,7 @@ Test(money_races, random_transfers_holds_posts_voids_reversals_and_freezes_with_
         pthread_join(mixers[i].thread, NULL);
         cr_expect(mixers[i].done > 0, "connection %d never came back", i);
     }
+    outbox_free(chores_outbox);
     cr_expect_gt(done_by(mixers), 200);
     static const struct {
         const char *what, *sql;
@@ -222,6 +225,7 @@ static size_t winners(struct world *world, struct ask *asks, size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         pthread_join(racers[i].thread, NULL);
+        answers_taken(&racers[i].answer, 1);
         won += racers[i].answer.status == 200 || racers[i].answer.status == 201;
     }
     return won;

@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+TestSuite(balance, .fini = world_end);
+TestSuite(as_of, .fini = world_end);
+TestSuite(search, .fini = world_end);
+TestSuite(pages, .fini = world_end);
+
 #define LIMIT_BUY(price, quantity)                                                                                     \
     "{\"symbol\":\"BTC-USD\",\"side\":\"buy\",\"type\":\"limit\",\"price\":\"" price "\",\"quantity\":\"" quantity "\"}"
 

@@ -11,6 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
+TestSuite(order_kinds, .fini = world_end);
+TestSuite(amend_order, .fini = world_end);
+TestSuite(batch_of_orders, .fini = world_end);
+TestSuite(mass_quote, .fini = world_end);
+TestSuite(cancel_all, .fini = world_end);
+TestSuite(house, .fini = world_end);
+TestSuite(ticks, .fini = world_end);
+TestSuite(isolation, .fini = world_end);
+
 typedef Penstock__Ledger__V1__Posting posting;
 
 #define LIMIT(side, price, quantity, more)                                                                             \
@@ -137,7 +146,7 @@ Test(order_kinds, limits_of_a_market_are_kept_at_the_door)
 static struct delivery amend_answer(uint64_t seq, int64_t order_id, uint64_t amend_id, int64_t released,
     int64_t price_ticks, int64_t quantity_lots, int status, int64_t filled, int64_t remaining)
 {
-    struct arena *arena = arena_new();
+    struct arena *arena = test_arena();
     char id[32];
     posting *p = arena_alloc(arena, sizeof *p);
     Penstock__Ledger__V1__OrderState *state = arena_alloc(arena, sizeof *state);
@@ -222,8 +231,8 @@ Test(amend_order, that_comes_after_the_end_of_its_order_gives_back_its_hold)
     struct order order = {
         .id = strtoll(id, NULL, 10), .user_id = 7, .side = SIDE_BUY, .price_ticks = 10000, .quantity_lots = 1000000
     };
-    posting *closed = fixture_release_posting(arena_new(), fixture_btc_usd(), &order, ORDER_CANCELLED, 1);
-    struct arena *arena = arena_new();
+    posting *closed = fixture_release_posting(test_arena(), fixture_btc_usd(), &order, ORDER_CANCELLED, 1);
+    struct arena *arena = test_arena();
     struct delivery batch[] = {
         delivery_of("ledger.postings.v1", "/penstock/matching-engine", "p1",
             &fixture_event(arena, fixture_btc_usd(), 1, &closed, 1)->base),
@@ -482,6 +491,9 @@ static struct answer during(struct world *world, struct ask first, struct ask se
     cr_assert(outbox_write(world->outbox, world->pg, &e) && pg_commit(world->pg, &e), "%s", e.message);
     pthread_join(thread, NULL);
     cr_assert(rival.done);
+    answers_taken(&rival.answer, 1);
+    json_decref(call.request.json);
+    xfree(call.reply.body);
     return rival.answer;
 }
 

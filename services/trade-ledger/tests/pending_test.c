@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+TestSuite(pending, .fini = world_end);
+TestSuite(reversal, .fini = world_end);
+
 #define HOLD(amount, more)                                                                                             \
     "{\"to_user_id\":\"8\",\"currency\":\"USD\",\"amount\":\"" amount "\",\"pending\":true" more "}"
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+TestSuite(positions, .fini = world_end);
+
 /* Entries of user 9: 1 BTC topped up; 1 BTC bought at 60,000 less 0.001 fee; 0.5 sold at 70,000 less 35 fee; then ETH
  * bought with no price known. As the superuser writes them; balances after are not what is tested here. */
 static struct world *world_with_trades(void)

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+TestSuite(races, .fini = world_end);
+
 enum { THREADS = 8, MANY = 1250, FEW = 125, BATCH = 64 };
 
 struct repeater {
@@ -141,6 +143,9 @@ static struct answer sell_during_buy(
     cr_assert(outbox_write(world->outbox, world->pg, &e) && pg_commit(world->pg, &e), "%s", e.message);
     pthread_join(thread, NULL);
     cr_assert(late.done);
+    answers_taken(&late.answer, 1);
+    json_decref(call.request.json);
+    xfree(call.reply.body);
     return late.answer;
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+TestSuite(reconcile, .fini = world_end);
+
 /* Of user 9: 10 topped up with "card 4", 4 out by a trade, 2 topped up, 3 topped up. */
 static struct world *world_with_history(void)
 {
@@ -47,6 +49,7 @@ static struct http_reply reconciled(
         .body = body };
     if (!post_account_reconcile(world->pg, world->outbox, &request, &reply, e))
         cr_assert(e->kind != ERROR_NONE);
+    answers_taken(&(struct answer){ .json = reply.json }, 1);
     return reply;
 }
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+TestSuite(schedules, .fini = world_end);
+
 static const int64_t hour_us = 3600000000;
 
 static struct world *world_with_users(void)

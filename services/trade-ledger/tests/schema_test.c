@@ -4,6 +4,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+TestSuite(schema, .fini = world_end);
+TestSuite(markets, .fini = world_end);
+
 static struct world *world_with_an_order(void)
 {
     struct world *world = world_new();

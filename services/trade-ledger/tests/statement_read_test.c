@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+TestSuite(statement, .fini = world_end);
+
 /* January: 10 in, 4 out, 3 held; February: 3 given back, 100 in; as the superuser writes them, for user 9. */
 static struct world *world_with_history(void)
 {

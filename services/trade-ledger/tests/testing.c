@@ -2,6 +2,8 @@
 
 #include "../../chassis/service.h"
 
+#include "positions.h"
+
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,6 +11,80 @@
 #include <unistd.h>
 
 static struct trade_ledger ledger;
+
+/* ---- What is freed at the end of a test; answers are taken by its one thread ---- */
+
+enum { KEPT_MAX = 20000 };
+
+static struct {
+    void (*release)(void *what);
+    void *what;
+} kept[KEPT_MAX];
+static size_t kept_count;
+
+/* Of LeakSanitizer, where the program is built with it. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+const char *__lsan_default_suppressions(void);
+
+/* Criterion's own bookkeeping. */
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libcriterion.so\n";
+}
+
+static void *keep(void *what, void (*release)(void *what))
+{
+    cr_assert(kept_count < KEPT_MAX);
+    kept[kept_count].release = release;
+    kept[kept_count++].what = what;
+    return what;
+}
+
+static void release_json(void *what)
+{
+    json_decref(what);
+}
+
+static void release_pg(void *what)
+{
+    pg_free(what);
+}
+
+static void release_arena(void *what)
+{
+    arena_free(what);
+}
+
+static void release_bytes(void *what)
+{
+    xfree(what);
+}
+
+static void release_world(void *what)
+{
+    struct world *world = what;
+    outbox_free(world->outbox);
+    xfree(world);
+}
+
+struct arena *test_arena(void)
+{
+    return keep(arena_new(), release_arena);
+}
+
+void world_end(void)
+{
+    while (kept_count > 0) {
+        kept_count--;
+        kept[kept_count].release(kept[kept_count].what);
+        kept[kept_count].what = NULL;
+    }
+    markets_cache_free(ledger.markets);
+    position_cache_free(ledger.positions);
+    ledger = (struct trade_ledger){ 0 };
+    if (__lsan_do_recoverable_leak_check)
+        cr_assert_eq(__lsan_do_recoverable_leak_check(), 0, "the test leaks: see above");
+}
 
 void *service_state(void)
 {
@@ -24,10 +100,10 @@ static struct pg *open_as(const char *dsn)
 {
     struct pg *pg = NULL;
     struct error e = { 0 };
-    struct pg_options *options = xcalloc(1, sizeof *options);
+    struct pg_options *options = keep(xcalloc(1, sizeof *options), release_bytes); /* outlives the connection */
     *options = (struct pg_options){ .dsn = dsn, .application_name = "ledger-test", .statement_timeout_ms = 30000 };
     cr_assert(pg_open(options, &pg, &e), "%s", e.message);
-    return pg;
+    return keep(pg, release_pg);
 }
 
 struct pg *world_connect(const struct world *world)
@@ -37,12 +113,13 @@ struct pg *world_connect(const struct world *world)
 
 struct world *world_new(void)
 {
-    struct world *world = xcalloc(1, sizeof *world);
+    struct world *world = keep(xcalloc(1, sizeof *world), release_world);
     struct error e = { 0 };
     size_t count;
     support_database_open("trade-ledger", &world->database);
     world->pg = open_as(world->database.url);
     world->outbox = outbox_new();
+    markets_cache_free(ledger.markets);
     ledger = (struct trade_ledger){ .settings = { .funding_mode = FUNDING_SANDBOX, .statement_font = "" },
         .markets = markets_cache_new() };
     cr_assert(pg_begin(world->pg, &e) && markets_publish(world->pg, world->outbox, &count, &e) &&
@@ -169,11 +246,24 @@ bool command_batch(
     return done;
 }
 
+static struct answer taken(struct answer answer)
+{
+    if (answer.json)
+        keep(answer.json, release_json);
+    return answer;
+}
+
+void answers_taken(const struct answer *answers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        taken(answers[i]);
+}
+
 struct answer command(struct world *world, struct ask ask)
 {
     struct answer answer;
     cr_assert(command_batch(world->pg, world->outbox, &ask, &answer, 1));
-    return answer;
+    return taken(answer);
 }
 
 struct answer place(struct world *world, uint64_t user_id, const char *key, const char *body)
@@ -215,7 +305,7 @@ struct answer get(struct world *world, http_handler handler, struct ask ask)
     fill_call(&ask, &call);
     if (!handler(world->pg, world->outbox, &call.request, &call.reply, &call.error))
         cr_assert(call.error.kind != ERROR_NONE);
-    return answer_of(&call);
+    return taken(answer_of(&call));
 }
 
 const char *text_of(const struct answer *answer, const char *name)
@@ -237,7 +327,7 @@ bool deliver(struct world *world, consumer_handler handler, struct delivery *del
 struct delivery delivery_of(const char *topic, const char *source, const char *id, const ProtobufCMessage *message)
 {
     size_t len = protobuf_c_message_get_packed_size(message);
-    void *packed = xmalloc(len + 1);
+    void *packed = keep(xmalloc(len + 1), release_bytes);
     protobuf_c_message_pack(message, packed);
     return (struct delivery){ .event = { .topic = topic,
                                   .id = id,

@@ -17,6 +17,11 @@ struct world {
 /* Migrated, markets published and loaded. The process's service_state() is set up. */
 struct world *world_new(void);
 struct trade_ledger *world_service(void);
+/* The end of each test of a suite (TestSuite's .fini): frees its worlds, their connections and answers, and under
+ * LeakSanitizer fails the test for what is left. */
+void world_end(void);
+/* Freed at the end of the test. */
+struct arena *test_arena(void);
 
 /* One connection more of the service's role: for threads. */
 struct pg *world_connect(const struct world *world);
@@ -46,6 +51,8 @@ struct answer {
 /* A batch through http_commands() in one transaction, retried as the chassis does. false: it failed as a whole. */
 bool command_batch(
     struct pg *pg, struct outbox *outbox, const struct ask *asks, struct answer *ret_answers, size_t count);
+/* Answers of command_batch() are freed at the end of the test. */
+void answers_taken(const struct answer *answers, size_t count);
 struct answer command(struct world *world, struct ask ask);
 struct answer place(struct world *world, uint64_t user_id, const char *key, const char *body);
 struct answer top_up(struct world *world, uint64_t user_id, const char *key, const char *body);
