@@ -179,7 +179,7 @@ Test(reconcile, lines_find_their_entries)
         { "by amount, the nearest", { 5, 19, 70, "" }, RECONCILED_MATCHED, 5 },
         { "by amount, what is left", { 6, 15, 70, "other" }, RECONCILED_MATCHED, 4 },
         { "too many days apart", { 7, 25, 5, "" }, RECONCILED_NOT, 0 },
-        { "by amount, but each entry once", { 9, 20, 70, "" }, RECONCILED_NOT, 0 },
+        { "by amount, but each entry once", { 9, 21, 70, "" }, RECONCILED_NOT, 0 },
         { "the sign counts", { 8, 21, -5, "" }, RECONCILED_NOT, 0 },
     };
     struct external_line lines[ARRAY_LEN(cases)];
