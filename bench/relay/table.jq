@@ -9,7 +9,7 @@ def titles: { "read": "limit: polling read alone", "produce": "limit: librdkafka
   "debezium": "Debezium, defaults (at least once)", "debezium-tuned": "Debezium, tuned (at least once)",
   "debezium-exactly-once": "Debezium, tuned, exactly once", "debezium-quick": "Debezium, low latency (at least once)",
   "debezium-quick-exactly-once": "Debezium, low latency, exactly once" };
-def run($name): [.backlog_runs[] | select(.name == $name)] | last;
+def run($name): [(.backlog_runs // [])[] | select(.name == $name)] | last;
 def ratio($a; $b): if $a and $b and $b > 0 then ($a / $b | decimals(2)) else "not run" end;
 def ms: (. / 1000 | decimals(1));
 def latency($name; $rate): [(.latency_runs // [])[] | select(.name == $name and .rate == $rate)] | last;
@@ -18,7 +18,7 @@ def p99($name; $rate): latency($name; $rate) | if . then .p99_us | ms else "not 
 "Commit \(.machine.commit), \(.machine.date); \(.machine.cores) × \(.machine.cpu), \(.machine.memory_mb) MB, load before \(.machine.load_before); Postgres \(.machine.postgres), Kafka 4.1, Debezium 3.7.",
 "Postgres, Kafka and the contestant share these cores.", "",
 head(["backlog of \(.backlog[0].rows | whole) rows, one row a transaction", "rows/s", "CPU s", "peak MB", "twice", "missing"]),
-(.backlog_runs[] | row([(titles[.name] // .name), (.rows_per_second | whole), (.cpu_s | decimals(1)), (.peak_mb | whole), "\(.twice // "")", "\(.missing // "")"])),
+((.backlog_runs // [])[] | row([(titles[.name] // .name), (.rows_per_second | whole), (.cpu_s | decimals(1)), (.peak_mb | whole), "\(.twice // "")", "\(.missing // "")"])),
 "",
 head(["latency, commit to reader", "rows/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU s"]),
 ((.latency_runs // [])[] | row([(titles[.name] // .name), (.rate | whole), (.p50_us | ms), (.p99_us | ms), (.p999_us | ms), (.cpu_s | decimals(1))])),
