@@ -507,13 +507,14 @@ bool amend_plain(struct engine *engine, struct market *market, const struct engi
     struct book_memory *memory = engine->memory;
     uint32_t slot = book_find(memory, amend->order_id);
     const struct book_order *order = &memory->orders[slot];
-    int64_t whole_minor, released_minor, remaining_lots = amend->quantity_lots - order->filled_lots;
+    int64_t whole_minor, released_minor;
     bool is_users = slot != BOOK_NONE && order->user_id == amend->user_id && order->market == market->number;
     if (!is_users || (order->flags & (BOOK_HAS_MORE | BOOK_POST_ONLY)) || !market_is_plain(market) ||
-        remaining_lots <= 0 || order->price_ticks == amend->price_ticks || amend->price_ticks <= 0 ||
-        amend->amend_id == 0 || amend->hold_minor < 0 || (amend->side != 0 && amend->side != side_name(order->side)) ||
+        amend->quantity_lots <= order->filled_lots || order->price_ticks == amend->price_ticks ||
+        amend->price_ticks <= 0 || amend->amend_id == 0 || amend->hold_minor < 0 ||
+        (amend->side != 0 && amend->side != side_name(order->side)) ||
         !hold_fits(&market->state.config, order->side, amend->price_ticks, amend->quantity_lots, &whole_minor) ||
-        !freed_by_move(&market->state.config, order, amend, remaining_lots, &released_minor))
+        !freed_by_move(&market->state.config, order, amend, amend->quantity_lots - order->filled_lots, &released_minor))
         return false;
     move_clock_plainly(market, amend->at_us);
     struct plain after = {
@@ -521,7 +522,7 @@ bool amend_plain(struct engine *engine, struct market *market, const struct engi
         .user_id = amend->user_id,
         .limit_ticks = amend->price_ticks,
         .filled_lots = order->filled_lots,
-        .remaining_lots = remaining_lots,
+        .remaining_lots = amend->quantity_lots - order->filled_lots,
         .side = order->side,
         .self_trade = self_trade_of(order),
         .time_in_force = ENGINE_GTC,

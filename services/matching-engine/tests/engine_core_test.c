@@ -274,6 +274,25 @@ Test(engine_core, refuses_a_command_that_breaks_the_contract_and_changes_nothing
     script_step(script, &(struct script_step){ "tick 5", "", "100:1x1 |" });
 }
 
+Test(engine_core, refuses_to_amend_a_part_filled_order_to_less_than_nothing)
+{
+    CLEANUP(script_free) struct script *script = script_new(10, 10);
+    script_step(script, &(struct script_step){ "sell 1 u1 5@100", "open 1 5@100; book a100:5/1", "| 100:1x5" });
+    script_step(
+        script, &(struct script_step){ "buy 2 u2 2@100", "fill 2@100 m1 t2; post 1; book a100:3/1", "| 100:1x3" });
+    /* Less the two that are filled this would be more than anybody can hold, and what is set aside would cover it. */
+    const struct engine_command amend = { .kind = ENGINE_AMEND,
+        .order_id = 1,
+        .user_id = 1,
+        .amend_id = 1,
+        .side = ENGINE_SELL,
+        .price_ticks = 1,
+        .quantity_lots = INT64_MIN,
+        .hold_minor = INT64_MAX - 3 };
+    cr_assert(engine_apply(script_engine(script), &amend) == ENGINE_BAD_QUANTITY);
+    script_step(script, &(struct script_step){ "tick 5", "", "| 100:1x3" });
+}
+
 Test(engine_core, changes_fees_and_status_of_a_market_but_never_its_units)
 {
     CLEANUP(script_free) struct script *script = script_new(10, 10);
