@@ -120,12 +120,11 @@ static void open_partition(struct limit *limit, int32_t number)
 
 static void close_batch(struct partition *partition, int64_t next_offset)
 {
-    struct batch *batch = xcalloc(1, sizeof *batch);
-
-    if (!partition->outputs) {
-        xfree(batch);
+    if (!partition->outputs)
         return;
-    }
+
+    struct batch *batch = xmalloc(sizeof *batch);
+
     *batch = (struct batch){ TAKE(partition->outputs), next_offset, NULL };
     partition->limit->events += outputs_count(batch->outputs);
     partition->in_batch = 0;

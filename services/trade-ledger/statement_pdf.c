@@ -91,7 +91,6 @@ static size_t fitting(struct paper *paper, const char *text, float width)
     return fits;
 }
 
-/* A page's head: what the columns are. */
 static void begin_page(struct paper *paper)
 {
     paper->page = HPDF_AddPage(paper->pdf);
@@ -100,6 +99,7 @@ static void begin_page(struct paper *paper)
     paper->y = top_pt;
 }
 
+/* What the columns are. */
 static void columns(struct paper *paper)
 {
     text_at(paper, left_pt, paper->y, size_pt, "Booked (UTC)");
