@@ -11,8 +11,10 @@ pass() {
     passed=$((passed + ${1:-1}))
 }
 
+# flunk TEXT [COUNT] -- TEXT is said again at the end, where it is looked for.
 flunk() {
-    failed=$((failed + ${1:-1}))
+    failed=$((failed + ${2:-1}))
+    failures+=("$1")
 }
 
 # configure_tests FOLDER OPTION… -- a build tree with the tests in it.
@@ -29,21 +31,31 @@ build_tests() {
     step "building ${folder##*/}" "$log_file" ninja -C "$folder"
 }
 
-# count FILE -- adds what meson's testlog.json tells: Criterion's own count where a program prints one.
+# show_leak LINE -- LeakSanitizer's report in a line of meson's testlog.json, which shows no output of a test that ended well.
+show_leak() {
+    awk '/LeakSanitizer: detected/ { on = 1 } on { print "  " $0 } /^SUMMARY/ { on = 0 }' <<<"${1//\\n/$'\n'}" >&2
+}
+
+# count FILE TITLE -- adds what meson's testlog.json tells: Criterion's own count where a program prints one.
 count() {
-    local line result tested
+    local line name result tested bad
     while IFS= read -r line; do
+        name="$2: $(grep -o '^{"name": "[^"]*"' <<<"$line" | cut -d'"' -f4 | sed 's/.* \/ //')"
         result=$(grep -o '"result": "[A-Z]*"' <<<"$line" | cut -d'"' -f4)
-        [[ $line != *'the test leaks: see above'* ]] || flunk # said at its end, when Criterion counts no more
+        if [[ $line == *'the test leaks: see above'* ]]; then # said at its end, when Criterion counts no more
+            flunk "$name leaks"
+            show_leak "$line"
+        fi
         tested=$(grep -o 'Tested: [0-9]* | Passing: [0-9]* | Failing: [0-9]* | Crashing: [0-9]*' <<<"$line" | tail -n 1)
         if [[ $tested =~ Passing:\ ([0-9]+)\ \|\ Failing:\ ([0-9]+)\ \|\ Crashing:\ ([0-9]+) ]]; then
             pass "${BASH_REMATCH[1]}"
-            flunk $((BASH_REMATCH[2] + BASH_REMATCH[3]))
-            [ "$result" = OK ] || [ $((BASH_REMATCH[2] + BASH_REMATCH[3])) -gt 0 ] || flunk # it ended badly after its cases
+            bad=$((BASH_REMATCH[2] + BASH_REMATCH[3]))
+            [ "$bad" -eq 0 ] || flunk "$name" "$bad"
+            [ "$result" = OK ] || [ "$bad" -gt 0 ] || flunk "$name ends badly after its cases"
         elif [ "$result" = OK ]; then
             pass
         else
-            flunk
+            flunk "$name"
         fi
     done <"$1"
 }
@@ -57,10 +69,9 @@ run_meson() {
     "$@" meson test -C "$folder" --no-rebuild --suite "$suite" --logbase "$base" --print-errorlogs --timeout-multiplier 3 \
         --num-processes "${TEST_JOBS:-2}"
     if [ -s "$folder/meson-logs/$base.json" ]; then
-        count "$folder/meson-logs/$base.json"
+        count "$folder/meson-logs/$base.json" "$title"
     else
-        say "== $title: no test was run"
-        flunk
+        flunk "$title: no test was run"
     fi
 }
 
@@ -72,7 +83,7 @@ check() {
         pass
     else
         say "lint: $text: FAILED"
-        flunk
+        flunk "lint: $text"
     fi
 }
 
@@ -148,7 +159,7 @@ judge_system_test() {
     [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
     [ "$status" -eq 0 ] && [ "$bad" -eq 0 ] && [ "$good" -eq 0 ] && good=1
     pass "$good"
-    flunk "$bad"
+    [ "$bad" -eq 0 ] || flunk "system test $name" "$bad"
     if [ "$bad" -gt 0 ]; then
         printf '  %-30s FAILED after %s\n' "$name" "$seconds" >&2
         awk '/^not ok /{ told = 10 } !/^ |^not ok /{ told = 0 } told-- > 0' "$log_file" | sed 's/^/  /' >&2
@@ -206,7 +217,7 @@ prepare_tests() {
 }
 
 command_test() {
-    local suite begin passed=0 failed=0
+    local suite begin passed=0 failed=0 failures=()
     begin=$(now_ms)
     [ $# -gt 0 ] || set -- "${all_suites[@]}"
     for suite; do
@@ -217,6 +228,7 @@ command_test() {
         "suite_$suite"
     done
     say "after $(seconds_since "$begin")"
+    [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}" >&2
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
