@@ -487,7 +487,7 @@ static void decide(struct batch *batch, struct outbox *outbox, struct command *c
         remember(batch, command);
 }
 
-static struct batch *batch_new(struct arena *arena, const struct markets *markets, size_t count, int64_t now_us)
+struct batch *batch_new(struct arena *arena, const struct markets *markets, size_t count, int64_t now_us)
 {
     struct batch *batch = arena_alloc(arena, sizeof *batch);
     *batch = (struct batch){

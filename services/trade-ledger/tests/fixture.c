@@ -73,29 +73,9 @@ static int64_t *ids_from_one(struct arena *arena, size_t count)
 
 struct batch *fixture_batch(struct arena *arena, size_t ids)
 {
-    struct batch *batch = arena_alloc(arena, sizeof *batch);
+    struct batch *batch = batch_new(arena, &all, ids, 1700000000000000);
     int64_t *all_ids = ids_from_one(arena, ids * 6);
-    *batch = (struct batch){
-        .arena = arena,
-        .markets = &all,
-        .ledger = ledger_new(arena),
-        .now_us = 1700000000000000,
-        .seen = table_new(arena),
-        .orders = table_new(arena),
-        .client_orders = table_new(arena),
-        .market_states = table_new(arena),
-        .traders = table_new(arena),
-        .killed = table_new(arena),
-        .open_markets = table_new(arena),
-        .order_ids = all_ids,
-        .topup_ids = all_ids,
-        .amend_ids = all_ids,
-        .new_orders = arena_alloc(arena, (ids + 1) * sizeof(struct order *)),
-        .cancels = arena_alloc(arena, (ids + 1) * sizeof(struct order *)),
-        .amended = arena_alloc(arena, (ids + 1) * sizeof(struct order *)),
-        .new_topups = arena_alloc(arena, (ids + 1) * sizeof(struct topup)),
-        .new_seen = arena_alloc(arena, (ids + 1) * sizeof(struct seen *)),
-    };
+    batch->order_ids = batch->topup_ids = batch->amend_ids = all_ids;
     ledger_set_ids(batch->ledger, all_ids, ids, all_ids, ids * 6);
     return batch;
 }
