@@ -5,7 +5,7 @@
 BEGIN;
 CREATE TEMPORARY TABLE shape ON COMMIT DROP AS
 SELECT (:entries / 2)::int8 AS journals, :owners::int8 AS owners, 1000000000::int8 AS first_owner, (:amount)::int8 AS amount,
-       (SELECT last_value FROM journals_id_seq) AS journal, (SELECT last_value FROM entries_id_seq) AS entry,
+       (SELECT last_value FROM journals_id_seq) AS journal,
        (SELECT id FROM assets WHERE code = 'USD') AS asset,
        (SELECT coalesce(max(posted_at), now() - interval '1 year') FROM journals) AS since;   -- along an account time never goes back
 
@@ -26,7 +26,7 @@ SELECT journal + n, 1, 'topup:' || (1000000000 + journal + n), since + (now() - 
   FROM shape, generate_series(1, journals) AS n;
 
 INSERT INTO entries (id, journal_id, account_id, asset_id, available_delta, held_delta, available_after, held_after)
-SELECT s.entry + 2 * n.n + leg, s.journal + n.n, CASE leg WHEN 0 THEN o.id ELSE f.id END, s.asset, CASE leg WHEN 0 THEN amount ELSE -amount END, 0,
+SELECT (s.journal + n.n) * 64 + leg, s.journal + n.n, CASE leg WHEN 0 THEN o.id ELSE f.id END, s.asset, CASE leg WHEN 0 THEN amount ELSE -amount END, 0,
        CASE leg WHEN 0 THEN o.available + ((n.n - 1) / s.owners + 1) * amount ELSE f.available - n.n * amount END, CASE leg WHEN 0 THEN 0 ELSE f.held END
   FROM shape s
   JOIN accounts f ON f.owner_id = 0 AND f.kind = 2 AND f.asset_id = s.asset
@@ -36,10 +36,10 @@ SELECT s.entry + 2 * n.n + leg, s.journal + n.n, CASE leg WHEN 0 THEN o.id ELSE 
  ORDER BY n.n, leg;
 
 UPDATE accounts a SET available = a.available + t.moved
-  FROM (SELECT account_id, sum(available_delta) AS moved FROM entries, shape WHERE entries.id > entry GROUP BY 1) AS t
+  FROM (SELECT account_id, sum(available_delta) AS moved FROM entries, shape WHERE entries.journal_id > journal GROUP BY 1) AS t
  WHERE a.id = t.account_id;
 DO $$ BEGIN
-    PERFORM setval('journals_id_seq', journal + journals + 1), setval('entries_id_seq', entry + 2 * journals + 2) FROM shape;
+    PERFORM setval('journals_id_seq', journal + journals + 1) FROM shape;
 END $$;
 SELECT min(id) FROM numbered;
 COMMIT;

@@ -51,7 +51,7 @@ struct limit {
     struct outbox *outbox;
     struct arena *arena;
     int64_t *account_ids, *available, *held; /* by user */
-    int64_t next_id;                         /* of orders, journals and entries alike */
+    int64_t next_id;                         /* of orders, journals and (twice, for transfers) entries alike */
     int64_t now_us;
 };
 
@@ -300,7 +300,7 @@ static void arg_accounts(struct limit *limit)
 /* Makes the accounts, or finds those of an earlier run on this database; ids go on after its last. */
 static bool prepare(struct limit *limit, struct error *e)
 {
-    static const struct pg_statement last = { "limit_last", "SELECT coalesce(max(id), 0) FROM entries" };
+    static const struct pg_statement last = { "limit_last", "SELECT coalesce(max(id), 0) FROM journals" };
     CLEANUP(pg_result_free) struct pg_result *accounts = NULL;
     CLEANUP(pg_result_free) struct pg_result *highest = NULL;
     size_t n = limit->options->users;

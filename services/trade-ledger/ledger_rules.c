@@ -16,12 +16,10 @@ struct ledger *ledger_new(struct arena *arena)
     return ledger;
 }
 
-void ledger_set_ids(struct ledger *ledger, const int64_t *journal_ids, size_t journal_count, const int64_t *entry_ids,
-    size_t entry_count)
+void ledger_set_ids(struct ledger *ledger, const int64_t *journal_ids, size_t journal_count, size_t entry_count)
 {
     assert(ledger->journal_count == 0);
     ledger->journal_ids = journal_ids;
-    ledger->entry_ids = entry_ids;
     ledger->journal_max = journal_count;
     ledger->entry_max = entry_count;
     ledger->journals = arena_alloc(ledger->arena, (journal_count + 1) * sizeof *ledger->journals);
@@ -149,6 +147,7 @@ bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *refe
     if (!legs_sum_to_zero(legs, count))
         return error_field(e, ERROR_REFUSED, "unbalanced", "legs", "the legs do not sum to zero");
 
+    const int64_t journal_id = ledger->journal_ids[ledger->journal_count];
     size_t first = ledger->entry_count;
     for (size_t i = 0; i < count; i++) {
         if (legs[i].available_delta == 0 && legs[i].held_delta == 0)
@@ -161,7 +160,7 @@ bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *refe
         assert(ledger->entry_count < ledger->entry_max);
         struct entry *entry = &ledger->entries[ledger->entry_count];
         *entry = (struct entry){
-            .id = ledger->entry_ids[ledger->entry_count],
+            .id = journal_id * LEDGER_LEGS_MAX + (int64_t)(ledger->entry_count - first),
             .account = legs[i].account,
             .available_delta = legs[i].available_delta,
             .held_delta = legs[i].held_delta,
@@ -173,7 +172,7 @@ bool ledger_post(struct ledger *ledger, enum journal_kind kind, const char *refe
     if (ledger->entry_count == first)
         return error_field(e, ERROR_REFUSED, "unbalanced", "legs", "nothing moves");
     ledger->journals[ledger->journal_count] = (struct journal){
-        .id = ledger->journal_ids[ledger->journal_count],
+        .id = journal_id,
         .kind = kind,
         .reference = arena_strdup(ledger->arena, reference),
         .cause = ledger->cause,

@@ -56,17 +56,18 @@ struct ledger {
     struct journal *journals;
     struct entry *entries;
     size_t journal_count, journal_max, entry_count, entry_max;
-    const int64_t *journal_ids, *entry_ids;
+    const int64_t *journal_ids;
     int64_t locked_at_us; /* the database's clock, read once all accounts were locked: when its journals are posted */
 };
 
-enum { LEDGER_LEGS_MAX = 64 }; /* of one journal */
+/* Of one journal; an entry's id is the journal's times this, and its number in it (migration 0017). */
+enum { LEDGER_LEGS_MAX = 64 };
 
 struct ledger *ledger_new(struct arena *arena);
 
-/* Ids that may be used, taken from the sequences beforehand: the most that the batch can need. Borrowed. */
-void ledger_set_ids(struct ledger *ledger, const int64_t *journal_ids, size_t journal_count, const int64_t *entry_ids,
-    size_t entry_count);
+/* Ids that may be used, taken from the sequence beforehand: the most that the batch can need. Borrowed. So many entries
+ * at most. */
+void ledger_set_ids(struct ledger *ledger, const int64_t *journal_ids, size_t journal_count, size_t entry_count);
 
 struct account *ledger_add_account(struct ledger *ledger, const struct account *account); /* copies */
 struct account *ledger_account(

@@ -284,13 +284,12 @@ static bool send_reads(struct pg *pg, const struct wants *wants, int64_t now_us,
 }
 
 struct id_counts {
-    size_t journals, entries, orders, topups, trades, amends, adjustments;
+    size_t journals, orders, topups, trades, amends, adjustments;
 };
 
 static bool send_ids(struct pg *pg, const struct id_counts *counts, struct pg_result **ret_ids, struct error *e)
 {
     pg_arg_int64(pg, (int64_t)counts->journals);
-    pg_arg_int64(pg, (int64_t)counts->entries);
     pg_arg_int64(pg, (int64_t)counts->orders);
     pg_arg_int64(pg, (int64_t)counts->topups);
     pg_arg_int64(pg, (int64_t)counts->trades);
@@ -300,7 +299,7 @@ static bool send_ids(struct pg *pg, const struct id_counts *counts, struct pg_re
 }
 
 /* Columns of ids_take.sql. */
-enum { ID_JOURNAL, ID_ENTRY, ID_ORDER, ID_TOPUP, ID_TRADE, ID_AMEND, ID_ADJUSTMENT, ID_CLOCK };
+enum { ID_JOURNAL, ID_ORDER, ID_TOPUP, ID_TRADE, ID_AMEND, ID_ADJUSTMENT, ID_CLOCK };
 
 static const int64_t *read_ids(struct arena *arena, const struct pg_result *rows, unsigned column, size_t count)
 {
@@ -311,8 +310,7 @@ static const int64_t *read_ids(struct arena *arena, const struct pg_result *rows
 static void take_ids(struct batch *batch, const struct wants *wants, const struct pg_result *rows)
 {
     const int64_t *journals = read_ids(batch->arena, rows, ID_JOURNAL, wants->journals);
-    const int64_t *entries = read_ids(batch->arena, rows, ID_ENTRY, wants->entries);
-    ledger_set_ids(batch->ledger, journals, wants->journals, entries, wants->entries);
+    ledger_set_ids(batch->ledger, journals, wants->journals, wants->entries);
     batch->order_ids = read_ids(batch->arena, rows, ID_ORDER, wants->orders);
     batch->topup_ids = read_ids(batch->arena, rows, ID_TOPUP, wants->topups);
     batch->amend_ids = read_ids(batch->arena, rows, ID_AMEND, wants->amends);
@@ -325,7 +323,6 @@ bool store_load(struct pg *pg, struct batch *batch, const struct wants *wants, s
     __attribute__((cleanup(loaded_release))) struct loaded loaded = { 0 };
     struct id_counts ids = {
         .journals = wants->journals,
-        .entries = wants->entries,
         .orders = wants->orders,
         .topups = wants->topups,
         .amends = wants->amends,
@@ -621,9 +618,7 @@ bool store_load_postings(struct pg *pg, struct booking *booking, const struct po
     __attribute__((cleanup(loaded_release))) struct loaded loaded = { 0 };
     struct arena *arena = booking->arena;
     if (!send_posting_locks(pg, wants, &loaded, e) ||
-        !send_ids(pg,
-            &(struct id_counts){ .journals = wants->journals, .entries = wants->entries, .trades = wants->trades },
-            &loaded.ids, e) ||
+        !send_ids(pg, &(struct id_counts){ .journals = wants->journals, .trades = wants->trades }, &loaded.ids, e) ||
         !pg_wait(pg, e))
         return false;
     fill_accounts(booking->ledger, loaded.accounts);
@@ -634,8 +629,7 @@ bool store_load_postings(struct pg *pg, struct booking *booking, const struct po
     }
     fill_progress(arena, loaded.markets, ret_progress);
     const int64_t *journals = read_ids(arena, loaded.ids, ID_JOURNAL, wants->journals);
-    const int64_t *entries = read_ids(arena, loaded.ids, ID_ENTRY, wants->entries);
-    ledger_set_ids(booking->ledger, journals, wants->journals, entries, wants->entries);
+    ledger_set_ids(booking->ledger, journals, wants->journals, wants->entries);
     booking->trade_ids = read_ids(arena, loaded.ids, ID_TRADE, wants->trades);
     booking->ledger->locked_at_us = pg_get_int64(loaded.ids, 0, ID_CLOCK);
     booking->trade_max = wants->trades;

@@ -9,7 +9,8 @@ SELECT a.id, d.next_day - date '1970-01-01', p.rate_ppb, p.day_count::int4, coal
  CROSS JOIN LATERAL (SELECT r.rate_ppb, r.day_count FROM interest_products r
                       WHERE r.asset_id = a.asset_id AND r.first_day <= d.next_day
                       ORDER BY r.first_day DESC LIMIT 1) AS p
-  LEFT JOIN entries e ON e.id = entry_as_of(a.id, (d.next_day + 1)::timestamp AT TIME ZONE 'UTC' - interval '1 microsecond')
+  LEFT JOIN entries e ON e.account_id = a.id
+        AND e.id = entry_as_of(a.id, (d.next_day + 1)::timestamp AT TIME ZONE 'UTC' - interval '1 microsecond')
  WHERE a.id > $1::int8 AND a.kind = 1 AND d.next_day <= date '1970-01-01' + $2::int4
    AND NOT (coalesce(i.accrued_minor, 0) > 0 AND extract(day FROM i.accrued_until + 1) = 1)
  ORDER BY a.id

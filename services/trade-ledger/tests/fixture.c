@@ -76,7 +76,7 @@ struct batch *fixture_batch(struct arena *arena, size_t ids)
     struct batch *batch = batch_new(arena, &all, ids, 1700000000000000);
     int64_t *all_ids = ids_from_one(arena, ids * 6);
     batch->order_ids = batch->topup_ids = batch->amend_ids = all_ids;
-    ledger_set_ids(batch->ledger, all_ids, ids, all_ids, ids * 6);
+    ledger_set_ids(batch->ledger, all_ids, ids, ids * 6);
     return batch;
 }
 

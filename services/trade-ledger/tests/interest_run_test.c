@@ -20,7 +20,7 @@ static struct world *world_with_savings(void)
                "'topup:1', '2026-01-10 "
                "12:00+00'), (nextval('journals_id_seq'), 1, 'topup:2', '2026-01-20 23:59:59.999999+00')");
     ask(world,
-        "INSERT INTO entries SELECT nextval('entries_id_seq'), v.j, a.id, 1, v.d * s.sign, 0, v.av * s.sign, 0 FROM "
+        "INSERT INTO entries SELECT v.j * 64 + (s.sign < 0)::int, v.j, a.id, 1, v.d * s.sign, 0, v.av * s.sign, 0 FROM "
         "(VALUES (9, 1), (0, -1)) s(owner_id, sign) JOIN accounts a ON a.owner_id = s.owner_id, (VALUES (1, "
         "10000000000000, "
         "10000000000000), (2, 5000000000000, 15000000000000)) v(j, d, av)");

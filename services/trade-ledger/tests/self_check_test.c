@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NINTH "(SELECT id FROM entries ORDER BY id OFFSET 8 LIMIT 1)"
+
 TestSuite(self_check, .fini = world_end);
 
 enum { ACCOUNTS_A_STEP = 4, ENTRIES_A_STEP = 20, PASS_STEPS_MAX = 8 };
@@ -76,17 +78,17 @@ Test(self_check, finds_each_way_of_tampering_and_forgets_what_is_mended)
         { "a sum over an asset", "UPDATE accounts SET available = available + 1 WHERE owner_id = 7",
             "UPDATE accounts SET available = available - 1 WHERE owner_id = 7",
             "SELECT count(*) FROM self_check_differences WHERE kind = 4 AND subject_id = 1" },
-        { "a movement", "UPDATE entries SET available_delta = available_delta + 1 WHERE id = 9",
-            "UPDATE entries SET available_delta = available_delta - 1 WHERE id = 9",
-            "SELECT count(*) FROM self_check_differences WHERE kind = 2 AND subject_id = 9" },
-        { "a journal", "UPDATE entries SET available_delta = available_delta + 1 WHERE id = 9",
-            "UPDATE entries SET available_delta = available_delta - 1 WHERE id = 9",
+        { "a movement", "UPDATE entries SET available_delta = available_delta + 1 WHERE id = " NINTH,
+            "UPDATE entries SET available_delta = available_delta - 1 WHERE id = " NINTH,
+            "SELECT count(*) FROM self_check_differences WHERE kind = 2 AND subject_id = " NINTH },
+        { "a journal", "UPDATE entries SET available_delta = available_delta + 1 WHERE id = " NINTH,
+            "UPDATE entries SET available_delta = available_delta - 1 WHERE id = " NINTH,
             "SELECT count(*) FROM self_check_differences WHERE kind = 3" },
-        { "what an entry left", "UPDATE entries SET held_after = held_after + 1 WHERE id = 9",
-            "UPDATE entries SET held_after = held_after - 1 WHERE id = 9",
+        { "what an entry left", "UPDATE entries SET held_after = held_after + 1 WHERE id = " NINTH,
+            "UPDATE entries SET held_after = held_after - 1 WHERE id = " NINTH,
             "SELECT count(*) FROM self_check_differences WHERE kind = 2" },
-        { "an entry that is gone", "UPDATE entries SET account_id = -account_id WHERE id = 9",
-            "UPDATE entries SET account_id = -account_id WHERE id = 9",
+        { "an entry that is gone", "UPDATE entries SET account_id = -account_id WHERE id = " NINTH,
+            "UPDATE entries SET account_id = -account_id WHERE id = " NINTH,
             "SELECT count(*) FROM self_check_differences WHERE kind IN (1, 2)" },
         { "balance and entry alike",
             "UPDATE accounts SET available = available + 1 WHERE owner_id = 7; UPDATE entries SET available_after = "
