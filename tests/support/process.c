@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_INTERVAL_MS = 20, HTTP_TIMEOUT_S = 30, HTTP_HEAD_MAX = 4096 };
+enum { POLL_INTERVAL_MS = 20, PATIENCE = 6, HTTP_TIMEOUT_S = 30, HTTP_HEAD_MAX = 4096 };
 
 static void sleep_ms(uint32_t ms)
 {
@@ -121,11 +121,11 @@ bool support_process_running(struct support_process *process)
 int support_process_wait(struct support_process *process, uint32_t timeout_ms)
 {
     int status = 0;
-    for (int64_t end = clock_ms() + timeout_ms; waitpid(process->pid, &status, WNOHANG) == 0;
+    for (int64_t end = clock_ms() + timeout_ms * PATIENCE; waitpid(process->pid, &status, WNOHANG) == 0;
          sleep_ms(POLL_INTERVAL_MS)) {
         if (clock_ms() > end) {
             print_log(process);
-            support_fail("%s did not end within %u ms", process->name, timeout_ms);
+            support_fail("%s did not end within %d times %u ms", process->name, PATIENCE, timeout_ms);
         }
     }
     return forget(process, status);
@@ -151,13 +151,13 @@ void support_process_kill(struct support_process *process)
 
 void support_process_wait_healthy(struct support_process *process, uint16_t port, uint32_t timeout_ms)
 {
-    for (int64_t end = clock_ms() + timeout_ms; support_http(port, "GET", "/health", "", NULL, NULL) != 200;
+    for (int64_t end = clock_ms() + timeout_ms * PATIENCE; support_http(port, "GET", "/health", "", NULL, NULL) != 200;
          sleep_ms(POLL_INTERVAL_MS)) {
         if (!support_process_running(process))
             support_fail("%s ended before it was healthy", process->name);
         if (clock_ms() > end) {
             print_log(process);
-            support_fail("%s was not healthy within %u ms", process->name, timeout_ms);
+            support_fail("%s was not healthy within %d times %u ms", process->name, PATIENCE, timeout_ms);
         }
     }
 }

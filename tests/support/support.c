@@ -12,8 +12,12 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Below the range that the kernel hands out to who connects, and below that of the system tests. */
+enum { PORT_FIRST = 10000, PORT_COUNT = 10000, PORT_TRIES_MAX = 1000 };
 
 void support_fail(const char *fmt, ...)
 {
@@ -74,16 +78,42 @@ uint64_t support_random(void)
     return value;
 }
 
+/* A name that no two processes can have at a time, and that nobody has any more once this one has ended. */
+static int take_name(uint16_t port)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int len = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "penstock-test-port-%u", port); /* abstract */
+    if (fd < 0)
+        support_fail("socket: %s", strerror(errno));
+    if (bind(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static bool is_free(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)
+    };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return is;
+}
+
 uint16_t support_free_port(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-        support_fail("no free port: %s", strerror(errno));
-    close(fd);
-    return ntohs(address.sin_port);
+    for (int tries = 0; tries < PORT_TRIES_MAX; tries++) {
+        uint16_t port = (uint16_t)(PORT_FIRST + support_random() % PORT_COUNT);
+        int name = take_name(port);
+        if (name >= 0 && is_free(port))
+            return port;
+        if (name >= 0)
+            close(name);
+    }
+    support_fail("no free port");
 }
 
 /* Runs a command and waits for it; its output goes where ours goes. */

@@ -6,7 +6,8 @@
  * what it needs and never tears it down. (Criterion runs each test in a process of its own.)
  *
  * A helper that cannot do its work prints one line and ends the process with status 1: a test without its servers has
- * failed. One thread. */
+ * failed. Time limits are for a quiet machine; it waits several times as long before it calls something late. One
+ * thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -36,8 +37,10 @@ void support_database_open(const char *service, struct support_database *ret_dat
 /* A random topic prefix, "t1a2b3c4d5e6f-", and all topics of schemas/asyncapi.yaml under it. */
 void support_topics_open(char ret_prefix[SUPPORT_NAME_MAX]);
 
-uint64_t support_random(void);    /* of the operating system */
-uint16_t support_free_port(void); /* free on 127.0.0.1 a moment ago */
+uint64_t support_random(void); /* of the operating system */
+/* Free on 127.0.0.1, given to no other test while this process lives, and never to anybody's connection: a child may be
+ * killed and started again on it. */
+uint16_t support_free_port(void);
 
 /* Paths: of a file in the source tree, of a file in the build tree. Return ret_path. */
 const char *support_source_path(const char *relative, char ret_path[SUPPORT_PATH_MAX]);

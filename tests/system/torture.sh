@@ -13,6 +13,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export PENSTOCK_BUILD TORTURE_SECONDS TORTURE_MODES TORTURE_CONNECTIONS TORTURE_RATE SEED PENSTOCK_CACHE
 [ -n "${PENSTOCK_SERVERS:-}" ] || exec "$root/tests/with-servers" "${BASH_SOURCE[0]}"
 
+. "$root/tools/launcher/ports.sh"
 echo "-- seed $SEED (SEED=$SEED repeats the choice of victims and the content of the rows)"
 RANDOM=$SEED
 torture=$PENSTOCK_BUILD/tests/torture/penstock-torture
@@ -94,8 +95,9 @@ kill_at_random() { # SECONDS
 torture_mode() { # MODE SECONDS
     local mode=$1 seconds=$2 writer n
     begin "$mode"
+    reserve_ports 2
     for n in 1 2; do
-        keep_relay $n $((20000 + RANDOM % 9000)) 2>/dev/null &
+        keep_relay $n "${ports[n - 1]}" 2>/dev/null &
         started+=($!)
     done
     "$torture" write "$SEED" "$seconds" "$TORTURE_CONNECTIONS" "$TORTURE_RATE" >"$work/written" 2>"$work/writers.log" &

@@ -148,17 +148,3 @@ write_secret() {
     own "$secrets/$1"
     printf %s "$secrets/$1"
 }
-
-port_is_open() {
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
-}
-
-# free_ports N -- N ports that were free a moment ago.
-free_ports() {
-    local found=() port
-    while [ ${#found[@]} -lt "$1" ]; do
-        port=$((20000 + SRANDOM % 12000))
-        [[ " ${found[*]} " == *" $port "* ]] || port_is_open "$port" || found+=("$port")
-    done
-    printf '%s\n' "${found[*]}"
-}
