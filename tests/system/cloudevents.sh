@@ -62,6 +62,6 @@ requests_dead=orders.requests.v1.ledger-requests.dead
 four_letters() { [ "$(penstock dlq show $requests_dead --json | wc -l)" -ge 4 ]; }
 expect 'what can be sent again is, and the letter that has no id stops nobody' '2 sent again' "$(penstock dlq retry $requests_dead --all 2>"$PENSTOCK_HOME/passed_over")"
 succeeds 'and is told of' grep -qE 'offset [0-9]+ cannot be sent again: ' "$PENSTOCK_HOME/passed_over"
-succeeds 'refused again they are letters again' eventually 30 four_letters
+succeeds 'refused again they are letters again' eventually 90 four_letters
 expect 'of which each event is sent once' '2 sent again' "$(penstock dlq retry $requests_dead --all 2>/dev/null)"
 succeeds 'the log, the database and the engine agree' penstock verify

@@ -43,11 +43,11 @@ class Events:
         self.consumer = Consumer({
             "bootstrap.servers": BROKERS, "group.id": f"sdk-{uuid.uuid4()}", "auto.offset.reset": "earliest",
             "isolation.level": "read_committed", "enable.auto.commit": False})
-        metadata = self.consumer.list_topics(timeout=10)
+        metadata = self.consumer.list_topics(timeout=60)
         self.consumer.assign([TopicPartition(t, p, 0) for t in topics for p in metadata.topics[t].partitions])
         self.seen = []
 
-    def wait(self, what, wanted, seconds=30):
+    def wait(self, what, wanted, seconds=120):
         deadline = time.monotonic() + seconds
         checked = 0
         while time.monotonic() < deadline:
@@ -77,7 +77,7 @@ def read(topic, ce_id):
     print(json.dumps({
         "specversion": event.get_specversion(), "id": event.get_id(), "source": event.get_source(),
         "type": event.get_type(), "datacontenttype": event.get_datacontenttype(), "subject": event.get_subject(),
-        "partitionkey": event.get_extension("partitionkey"), "recent": -5 < age < 120,
+        "partitionkey": event.get_extension("partitionkey"), "recent": -5 < age < 600,
         "traceparent": headers.get("traceparent", b"").decode(), "note": headers.get("x-note", b"").decode(),
         "data": MessageToDict(decoded(event)) if known else event.get_data().hex(),
     }))
@@ -89,7 +89,7 @@ class Requests:
 
     def produce(self, topic, message):
         self.producer.produce(topic, key=message.key, value=message.value, headers=list(message.headers.items()))
-        self.producer.flush(10)
+        self.producer.flush(60)
 
     def send(self, topic, body, **attributes):
         event = CloudEvent({

@@ -24,7 +24,7 @@ forgotten() { # neither visited here nor named in a test of its own room
     local file point room
     while read -r file point; do
         room=${file%/*}
-        visited | grep -qx "$point" || grep -rqE "\"$point(:[0-9%]|\")" "$root/${room%/src}/tests" || echo "$point"
+        grep -qx "$point" <<<"$(visited)" || grep -rqE "\"$point(:[0-9%]|\")" "$root/${room%/src}/tests" || echo "$point"
     done < <(places)
 }
 expect 'a crash point has one place in the sources' '' "$(in_sources | uniq -d)"

@@ -36,11 +36,11 @@ class Events:
             "isolation.level": "read_committed", "enable.auto.commit": False,
         })
         topics = ["orders.events.v1", "topups.events.v1", "trades.v1"]
-        metadata = self.consumer.list_topics(timeout=10)
+        metadata = self.consumer.list_topics(timeout=60)
         self.consumer.assign([TopicPartition(t, p, 0) for t in topics for p in metadata.topics[t].partitions])
         self.seen = []
 
-    def wait(self, what, predicate, seconds=30):
+    def wait(self, what, predicate, seconds=120):
         deadline = time.monotonic() + seconds
         checked = 0
         while time.monotonic() < deadline:
@@ -71,7 +71,7 @@ class Requests:
                 "ce_specversion": "1.0", "ce_id": ce_id, "ce_source": "/journey",
                 "ce_type": ce_type or message.DESCRIPTOR.full_name, "content-type": "application/protobuf",
             })
-        self.producer.flush(10)
+        self.producer.flush(60)
         return ce_id
 
 

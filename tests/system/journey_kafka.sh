@@ -34,11 +34,11 @@ expect 'a refused top-up is answered' '"unknown-currency"' "$(field .topup_refus
 
 dead=orders.requests.v1.ledger-requests.dead
 two_letters() { [ "$(penstock dlq list --json | jq ".[] | select(.topic==\"$dead\") | .letters")" = 2 ]; }
-if eventually 20 two_letters; then pass 'poison goes to the dead-letter topic'; else fail 'poison goes to the dead-letter topic' "$(penstock dlq list)"; fi
+if eventually 90 two_letters; then pass 'poison goes to the dead-letter topic'; else fail 'poison goes to the dead-letter topic' "$(penstock dlq list)"; fi
 letters=$(penstock dlq show $dead --json)
 expect 'each dead letter says why' 0 "$(jq -r 'select(.reason == "" or .topic != "orders.requests.v1") | .offset' <<<"$letters" | wc -l)"
 offset=$(jq -r .offset <<<"$letters" | head -1)
 succeeds 'a dead letter can be sent again' penstock dlq retry $dead --offset "$offset"
 three_letters() { [ "$(penstock dlq list --json | jq ".[] | select(.topic==\"$dead\") | .letters")" = 3 ]; }
-if eventually 20 three_letters; then pass 'and comes back while its cause is there'; else fail 'and comes back while its cause is there'; fi
+if eventually 90 three_letters; then pass 'and comes back while its cause is there'; else fail 'and comes back while its cause is there'; fi
 succeeds 'the log, the database and the engine agree' penstock verify

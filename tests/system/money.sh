@@ -12,7 +12,7 @@ token=$ada
 pay() { jq -cn --arg to "$1" --arg amount "$2" '{to_user_id: $to, currency: "USD", amount: $amount}'; }
 # Bob has only just signed up: the ledger hears of it through Kafka.
 paid() { api POST /api/transfers "$(pay "$bob_id" 12.5)" "$(new_key)"; [ "$status" = 201 ]; }
-if eventually 15 paid; then pass 'someone who has signed up can be paid'; else fail 'someone who has signed up can be paid' "$status $reply"; fi
+if eventually 90 paid; then pass 'someone who has signed up can be paid'; else fail 'someone who has signed up can be paid' "$status $reply"; fi
 expect 'the answer has the balance' 987.5 "$(jq -r .balance.available <<<"$reply")"
 api POST /api/transfers "$(pay 999999 1)" "$(new_key)"
 expect 'nobody else can' '422 urn:penstock:problem:unknown-recipient' "$status $(jq -r .type <<<"$reply")"
@@ -62,7 +62,7 @@ api POST "/api/transfers/$pending/post" '{"amount":"40"}' "$(new_key)"
 expect 'and posted in part' 'posted 40' "$(jq -r '.status + " " + .posted_amount' <<<"$reply")"
 token=$ada
 expired() { api GET "/api/transfers/$short"; [ "$(jq -r .status <<<"$reply")" = expired ]; }
-if eventually 15 expired; then pass 'what nobody posts comes back by itself'; else fail 'what nobody posts comes back by itself' "$reply"; fi
+if eventually 90 expired; then pass 'what nobody posts comes back by itself'; else fail 'what nobody posts comes back by itself' "$reply"; fi
 expect 'nothing stays set aside' '943.5 0' "$(balance USD available) $(balance USD held)"
 
 cat >"$PENSTOCK_HOME/history.csv" <<CSV

@@ -25,8 +25,9 @@ work=$(mktemp -d) topics=$work/topics.yaml
 name=relaytest$RANDOM$RANDOM
 database=$name
 export TOPIC_PREFIX=$name- OUTBOX_RELAY_CLEANUP_DELAY_SECONDS=3600 OUTBOX_RELAY_MAX_LAG_SECONDS=600
-read -r OUTBOX_RELAY_PORT < <(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-export OUTBOX_RELAY_PORT
+. "$root/tools/launcher/ports.sh"
+reserve_ports 1
+export OUTBOX_RELAY_PORT=${ports[0]}
 cat >"$topics" <<'YAML'
 asyncapi: 3.0.0
 channels:
@@ -47,7 +48,7 @@ eventually() { # SECONDS WANTED COMMAND…
     got=$("$@")
     while [ "$got" != "$wanted" ] && [ "$SECONDS" -lt "$until" ]; do sleep 0.2; got=$("$@"); done
 }
-soon() { local text=$1; shift; eventually 20 "$@"; expect "$text" "$1" "$got"; }
+soon() { local text=$1; shift; eventually 90 "$@"; expect "$text" "$1" "$got"; }
 values() { kcat -b "$KAFKA_BROKERS" -X isolation.level=read_committed -C -t "${TOPIC_PREFIX}$1" -o beginning -e -q -f '%k %s %h\n' 2>/dev/null; }
 
 # ---- An application with an outbox as Debezium's router wants it, and a bystander's table ----
@@ -71,7 +72,7 @@ export RELAY_SHOP_TIME_COLUMN='' RELAY_SHOP_CE_SOURCE=/shop
 start() {
     "$PENSTOCK_BUILD/outbox-relay/outbox-relay" >>"$work/log" 2>&1 &
     relay=$!
-    eventually 20 active of_shop state
+    eventually 90 active of_shop state
 }
 stop() { kill "$relay"; wait "$relay"; }
 start
@@ -128,10 +129,11 @@ cat >>"$topics" <<'YAML'
     bindings: { kafka: { topic: shop.refund.v1, partitions: 1, replicas: 1 } }
 YAML
 "$PENSTOCK_BUILD/tools/penstock-topics" --quiet "$topics"
-sleep 2
-penstock relay parked retry shop --all >/dev/null
-soon 'once the topic is there it can be published after all' 'r-1 {"n": 4}' bash -c \
-    "kcat -b $KAFKA_BROKERS -C -t ${TOPIC_PREFIX}shop.refund.v1 -o beginning -e -q -f '%k %s' 2>/dev/null"
+retried() { # again: the broker may not know the topic yet
+    penstock relay parked retry shop --all >/dev/null
+    kcat -b "$KAFKA_BROKERS" -C -t "${TOPIC_PREFIX}shop.refund.v1" -o beginning -e -q -f '%k %s' 2>/dev/null
+}
+soon 'once the topic is there it can be published after all' 'r-1 {"n": 4}' retried
 soon 'and is parked no more' 0 of_shop parked_rows
 
 # ---- Replay ----
@@ -150,7 +152,7 @@ expect 'healthy while the lag is small' 200 "$(health)"
 stop
 OUTBOX_RELAY_MAX_LAG_SECONDS=1 "$PENSTOCK_BUILD/outbox-relay/outbox-relay" >>"$work/log" 2>&1 &
 relay=$!
-eventually 20 active of_shop state
+eventually 90 active of_shop state
 soon 'unhealthy when a source lags more than the setting' 503 health
 succeeds 'and it says which' grep -q 'source broken' "$work/health"
 echo "$passed passed, $failed failed"

@@ -18,11 +18,9 @@ expect() { if [ "$2" = "$3" ]; then pass "$1"; else wrong "$1" "wanted: $2" "got
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/failover-XXXX")
 chmod 755 "$work"
-read -r port_a port_b OUTBOX_RELAY_PORT < <(python3 -c '
-import socket
-s = [socket.socket() for _ in range(3)]
-[x.bind(("127.0.0.1", 0)) for x in s]
-print(*[x.getsockname()[1] for x in s])')
+. "$root/tools/launcher/ports.sh"
+reserve_ports 3
+read -r port_a port_b OUTBOX_RELAY_PORT <<<"${ports[*]}"
 export OUTBOX_RELAY_PORT OUTBOX_RELAY_SOURCES=trade-ledger OUTBOX_RELAY_MAX_LAG_SECONDS=5 OUTBOX_RELAY_CLEANUP=false
 declare -A port=([a]="$port_a" [b]="$port_b")
 
@@ -75,13 +73,13 @@ numbers() { kcat -b "$KAFKA_BROKERS" -X isolation.level=read_committed -C -t "${
 holds() { # TEXT FROM TO: each once and in order
     local wanted
     wanted=$(seq "$2" "$3" | md5sum)
-    eventually 30 "$wanted" eval 'numbers | md5sum'
+    eventually 90 "$wanted" eval 'numbers | md5sum'
     expect "$1" "$wanted" "$got"
 }
-caught_up() { eventually 20 t sql a "SELECT bool_and(replay_lsn >= pg_current_wal_lsn()) FROM pg_stat_replication" postgres; }
+caught_up() { eventually 90 t sql a "SELECT bool_and(replay_lsn >= pg_current_wal_lsn()) FROM pg_stat_replication" postgres; }
 fail_over() { server a stop -m immediate; server b promote; }
 refused() { # TEXT REASON
-    eventually 40 "*$2*" status trouble
+    eventually 90 "*$2*" status trouble
     if [[ $got == *"$2"* ]]; then pass "$1"; else wrong "$1" "wanted: $2" "got:    $got" "$(tail -2 "$work/relay.log")"; fi
 }
 # What a lagging standby misses: it is stopped before rows 101 to 150 are written and published.
@@ -116,8 +114,9 @@ holds 'lagging: rows are published' 1 100
 caught_up
 lose lagging
 refused 'a standby that lagged is refused, though it has gone past the position since' 'are lost here'
-sleep $((OUTBOX_RELAY_MAX_LAG_SECONDS + 1))
-expect 'lagging: /health says so' 503 "$(curl -sS -o "$work/health" -w '%{http_code}' "http://127.0.0.1:$OUTBOX_RELAY_PORT/health")"
+health() { curl -sS -o "$work/health" -w '%{http_code}' "http://127.0.0.1:$OUTBOX_RELAY_PORT/health"; }
+eventually 90 503 health
+expect 'lagging: /health says so' 503 "$got"
 holds 'lagging: nothing of it is published' 1 150
 sql b "ALTER ROLE $role REPLICATION" postgres
 stop_relay
@@ -130,7 +129,7 @@ start_relay
 refused 'without it and started again, it is not guessed' 'cannot be told'
 stop_relay
 OUTBOX_RELAY_RESET=trade-ledger start_relay
-eventually 30 300 status published_rows
+eventually 90 300 status published_rows
 expect 'until a reset is asked for: then its rows are published, all of them' 300 "$got"
 stop_relay
 
@@ -140,7 +139,7 @@ pair wal
 sql a "CREATE PUBLICATION outbox FOR TABLE outbox WITH (publish = 'insert')"
 sql a "ALTER ROLE $role REPLICATION" postgres
 start_relay
-eventually 30 active status state
+eventually 90 active status state
 write a 1 60
 holds 'wal: rows are published' 1 60
 server a restart -m immediate -l "$work/a.server.log" -o "-p $port_a -k $work/socket"

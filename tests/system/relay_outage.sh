@@ -17,8 +17,9 @@ at_most() { if [ "$3" -le "$2" ]; then pass "$1 ($3)"; else wrong "$1" "at most:
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/outage-XXXX")
 export TOPIC_PREFIX=outage- DATABASE_PREFIX=outage_ OUTBOX_RELAY_MAX_LAG_SECONDS=5 OUTBOX_RELAY_CLEANUP=false
-OUTBOX_RELAY_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-export OUTBOX_RELAY_PORT
+. "$root/tools/launcher/ports.sh"
+reserve_ports 1
+export OUTBOX_RELAY_PORT=${ports[0]}
 server=${POSTGRES_URL%/*}
 # Three sources of one process, each with a database: two polled, one by its log.
 sources=(trade-ledger identity)
@@ -65,7 +66,7 @@ for one in trade-ledger identity log; do
     eventually 60 active status "$one" state
     expect "source $one of the process is active" active "$got"
 done
-eventually 20 200 health
+eventually 90 200 health
 expect 'healthy' 200 "$got"
 
 # ---- Kafka is away ----
@@ -86,7 +87,7 @@ sleep 1
 begun=$SECONDS
 write outage_trade_ledger "$OUTAGE_ROWS"
 write outage_log 1000
-eventually 30 503 health
+eventually 90 503 health
 expect 'unhealthy once the lag exceeds the setting' 503 "$got"
 while [ $((SECONDS - begun)) -lt "$OUTAGE_SECONDS" ]; do sleep 1; done
 waiting_kb=$(memory_kb VmRSS)
@@ -98,10 +99,10 @@ back_ms=$(date +%s%3N)
 eventually 90 "$OUTAGE_ROWS" status trade-ledger published_rows
 expect 'when it is back, all rows are published' "$OUTAGE_ROWS" "$got"
 took_ms=$(($(date +%s%3N) - back_ms))
-eventually 30 1000 status log published_rows
+eventually 90 1000 status log published_rows
 expect 'those read from the log too' 1000 "$got"
 expect 'each once, and each key in order' "$OUTAGE_ROWS 0" "$(topic_order trade-ledger)"
-eventually 30 200 health
+eventually 90 200 health
 expect 'and it is healthy again' 200 "$got"
 peak_kb=$(memory_kb VmHWM)
 echo "-- $OUTAGE_ROWS rows waited; memory in MB: before $((before_kb / 1024)), while Kafka was away $((waiting_kb / 1024)), afterwards" \
@@ -112,11 +113,11 @@ at_most "memory stayed bounded: most MB" "$limit_mb" $((peak_kb / 1024))
 # ---- A source that stalls without an error: somebody holds its table ----
 psql --no-psqlrc "$server/outage_identity" -qAtc 'BEGIN; LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(300)' >/dev/null 2>&1 &
 blocker=$!
-eventually 30 503 health
+eventually 90 503 health
 expect 'a source that is stuck without an error makes it unhealthy' 503 "$got"
 if grep -q 'source identity' "$work/health"; then pass 'and it says which'; else wrong 'and it says which' "$(cat "$work/health")"; fi
 write outage_trade_ledger 500
-eventually 20 $((OUTAGE_ROWS + 500)) status trade-ledger published_rows
+eventually 90 $((OUTAGE_ROWS + 500)) status trade-ledger published_rows
 expect 'the others go on' $((OUTAGE_ROWS + 500)) "$got"
 sql postgres "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND pid <> pg_backend_pid()" >/dev/null
 wait "$blocker" 2>/dev/null
@@ -125,9 +126,9 @@ expect 'and once it may go on, it does' 200 "$got"
 
 # ---- A slot that keeps log: its source is paused, others write ----
 curl -sS -X POST "http://127.0.0.1:$OUTBOX_RELAY_PORT/sources/log/pause" >/dev/null
-eventually 20 paused status log state
+eventually 90 paused status log state
 sql outage_identity "CREATE TABLE other AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 30000)"
-eventually 40 503 health
+eventually 90 503 health
 expect 'a slot that keeps more log than the setting makes it unhealthy' 503 "$got"
 if grep -q 'source log: its slot keeps' "$work/health"; then pass 'and it says which'; else wrong 'and it says which' "$(cat "$work/health")"; fi
 kept=$(metric wal_retained_bytes log)

@@ -36,7 +36,7 @@ def read(topic, count):
     partitions = consumer.list_topics(topic, 20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
     events = []
-    for _ in range(60):
+    for _ in range(240):
         message = consumer.poll(0.5)
         if message and not message.error():
             events.append(message.value().decode())

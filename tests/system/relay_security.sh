@@ -7,7 +7,7 @@
 # and SCRAM is tried with the newer librdkafka that the tests' Python client brings.
 set -uo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
-for part in common packages process postgres kafka servers; do
+for part in common ports packages process postgres kafka servers; do
     # shellcheck source=/dev/null
     . "$root/tools/launcher/$part.sh"
 done
@@ -139,7 +139,7 @@ complains() {
     local name=$1 pattern=$2
     shift 2
     start_relay "$@"
-    if eventually 30 says "$pattern"; then pass "$name"; else flunk "$name" "wanted: $pattern" "$(tail -n 5 "$folder/relay.log")"; fi
+    if eventually 90 says "$pattern"; then pass "$name"; else flunk "$name" "wanted: $pattern" "$(tail -n 5 "$folder/relay.log")"; fi
     stop_relay
 }
 
@@ -153,7 +153,8 @@ make_home
 supervise=$home/supervise
 cp "$root/tools/launcher/supervise" "$supervise"
 ensure_kafka
-read -r POSTGRES_PORT KAFKA_PORT KAFKA_CONTROLLER_PORT RELAY_PORT <<<"$(free_ports 4)"
+reserve_ports 4
+read -r POSTGRES_PORT KAFKA_PORT KAFKA_CONTROLLER_PORT RELAY_PORT <<<"${ports[*]}"
 ADMIN_PASSWORD=$(head -c 12 /dev/urandom | base64 | tr '+/' 'ab')
 RELAY_KAFKA_PASSWORD=$(head -c 12 /dev/urandom | base64 | tr '+/' 'cd')
 RELAY_PASSWORD=$(head -c 12 /dev/urandom | base64 | tr -d '+/=')
@@ -201,6 +202,9 @@ write_row orders.events.v1 forbidden
 write_row "$topic" three
 got=$("$python" "$root/tests/system/relay_security.py" read "closed-$topic" 3)
 if [ "$got" = 'one three two' ]; then pass 'by SCRAM too, and from its position on; a topic that it may not write is parked, others go on'; else flunk 'by SCRAM too, and from its position on; a topic that it may not write is parked, others go on' "got: $got" "$(tail -n 5 "$folder/relay.log")"; fi
-parked=$(psql --no-psqlrc -At "$admin_url/security_trade_ledger?$admin_query" -c "SELECT topic || ': ' || reason FROM outbox_parked")
-if [[ $parked == orders.events.v1:*authoriz* ]]; then pass 'with the reason'; else flunk 'with the reason' "got: $parked"; fi
+is_parked() {
+    parked=$(psql --no-psqlrc -At "$admin_url/security_trade_ledger?$admin_query" -c "SELECT topic || ': ' || reason FROM outbox_parked")
+    [[ $parked == orders.events.v1:*authoriz* ]]
+}
+if eventually 90 is_parked; then pass 'with the reason'; else flunk 'with the reason' "got: $parked"; fi
 stop_relay
