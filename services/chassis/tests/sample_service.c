@@ -150,7 +150,7 @@ static bool post_slow_lane(
     struct pg *pg, struct outbox *outbox, struct http_call *const *calls, size_t count, struct error *e)
 {
     (void)pg, (void)outbox, (void)calls, (void)count, (void)e;
-    nanosleep(&(struct timespec){ .tv_nsec = 300 * 1000000L }, NULL);
+    nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 500 * 1000000L }, NULL);
     return true;
 }
 
