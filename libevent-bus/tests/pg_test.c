@@ -545,12 +545,12 @@ Test(pg, text_that_is_not_utf8_is_invalid)
 
 Test(pg, the_statement_timeout_is_transient_and_the_connection_survives)
 {
-    STATEMENT(sleep_long, "SELECT pg_sleep(20)::text");
+    STATEMENT(sleep_long, "SELECT pg_sleep(60)::text");
     STATEMENT(show, "SELECT current_setting('application_name') || ' ' || current_setting('statement_timeout')");
     struct error e = { 0 };
     CLEANUP(pg_free) struct pg *hasty = NULL;
     struct pg_options options = {
-        .dsn = support_postgres_url(), .application_name = "hasty", .statement_timeout_ms = 150
+        .dsn = support_postgres_url(), .application_name = "hasty", .statement_timeout_ms = 2000
     };
     cr_assert(pg_open(&options, &hasty, &e));
     int32_t backend = pg_testing_backend(hasty);
@@ -558,6 +558,6 @@ Test(pg, the_statement_timeout_is_transient_and_the_connection_survives)
     cr_assert(error_is(&e, ERROR_TRANSIENT));
     cr_assert_eq(e.code, PG_SQLSTATE('5', '7', '0', '1', '4'));
     CLEANUP(pg_result_free) struct pg_result *row = pg_testing_query(hasty, &show);
-    cr_assert_str_eq(pg_get_text(row, 0, 0), "hasty 150ms");
+    cr_assert_str_eq(pg_get_text(row, 0, 0), "hasty 2s");
     cr_assert_eq(pg_testing_backend(hasty), backend);
 }

