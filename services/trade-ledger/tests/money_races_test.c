@@ -146,6 +146,28 @@ static size_t done_by(struct mixer mixers[MIXERS])
     return done;
 }
 
+static const struct {
+    const char *what, *sql;
+} happened[] = {
+    { "transfers", "SELECT count(*) FROM journals WHERE kind = 5" },
+    { "posts", "SELECT count(*) FROM pending_transfers WHERE status = 2" },
+    { "voids", "SELECT count(*) FROM pending_transfers WHERE status = 3" },
+    { "expiries", "SELECT count(*) FROM pending_transfers WHERE status = 4" },
+    { "reversals", "SELECT count(*) FROM journals WHERE kind = 10" },
+    { "freezes", "SELECT count(*) FROM account_changes WHERE status = 2" },
+};
+
+/* Something by each, enough together, and of each kind. */
+static bool done_enough(struct world *world, struct mixer mixers[MIXERS])
+{
+    bool enough = done_by(mixers) >= DONE_ENOUGH;
+    for (int i = 0; i < MIXERS; i++)
+        enough = enough && atomic_load(&mixers[i].done) > 0;
+    for (size_t i = 0; enough && i < ARRAY_LEN(happened); i++)
+        enough = ask(world, happened[i].sql) > 0;
+    return enough;
+}
+
 /* The time of what is set aside runs out under them too. */
 static void run_chores(struct pg *pg, struct outbox *outbox)
 {
@@ -154,7 +176,7 @@ static void run_chores(struct pg *pg, struct outbox *outbox)
 }
 
 Test(money_races, random_transfers_holds_posts_voids_reversals_and_freezes_with_backends_killed_keep_every_invariant,
-    .timeout = 100)
+    .timeout = 300)
 {
     struct world *world = world_new();
     struct mixer mixers[MIXERS];
@@ -169,7 +191,7 @@ Test(money_races, random_transfers_holds_posts_voids_reversals_and_freezes_with_
     }
     struct pg *chores_pg = world_connect(world);
     struct outbox *chores_outbox = outbox_new();
-    for (int round = 0; round < ROUNDS || (done_by(mixers) < DONE_ENOUGH && round < ROUNDS_MAX); round++) {
+    for (int round = 0; round < ROUNDS || (!done_enough(world, mixers) && round < ROUNDS_MAX); round++) {
         usleep(200000);
         run_chores(chores_pg, chores_outbox);
         ask(world, "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE datname = "
@@ -182,16 +204,6 @@ Test(money_races, random_transfers_holds_posts_voids_reversals_and_freezes_with_
     }
     outbox_free(chores_outbox);
     cr_expect_gt(done_by(mixers), 200);
-    static const struct {
-        const char *what, *sql;
-    } happened[] = {
-        { "transfers", "SELECT count(*) FROM journals WHERE kind = 5" },
-        { "posts", "SELECT count(*) FROM pending_transfers WHERE status = 2" },
-        { "voids", "SELECT count(*) FROM pending_transfers WHERE status = 3" },
-        { "expiries", "SELECT count(*) FROM pending_transfers WHERE status = 4" },
-        { "reversals", "SELECT count(*) FROM journals WHERE kind = 10" },
-        { "freezes", "SELECT count(*) FROM account_changes WHERE status = 2" },
-    };
     for (size_t i = 0; i < ARRAY_LEN(happened); i++)
         cr_expect_gt(ask(world, happened[i].sql), 0, "there were no %s", happened[i].what);
     check_invariants(world);
@@ -231,7 +243,7 @@ static size_t winners(struct world *world, struct ask *asks, size_t count)
     return won;
 }
 
-Test(money_races, of_those_who_reverse_one_journal_or_end_one_hold_at_the_same_time_one_wins, .timeout = 100)
+Test(money_races, of_those_who_reverse_one_journal_or_end_one_hold_at_the_same_time_one_wins, .timeout = 300)
 {
     struct world *world = world_new();
     char id[24], path[64], keys[MIXERS][8];
