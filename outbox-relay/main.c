@@ -70,6 +70,15 @@ static bool relays_start(struct service_runtime *runtime, const void *settings, 
     return true;
 }
 
+static bool relays_check(const void *settings, struct error *e)
+{
+    struct relay_sources sources;
+    const bool good = relay_sources_load(settings, &sources, e);
+
+    relay_sources_release(&sources);
+    return good;
+}
+
 static void *run_relay(void *relay)
 {
     relay_run(relay);
@@ -125,6 +134,7 @@ int main(int argc, char **argv)
         .settings_size = sizeof(struct relay_settings),
         .routes = admin_routes,
         .start = relays_start,
+        .check = relays_check,
         .stop = relays_stop,
         .background = relays_run,
         .healthy = relays_healthy };

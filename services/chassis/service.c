@@ -281,9 +281,20 @@ static void prepare_process(const char *name)
     }
 }
 
+/* For `--check`: what is wrong with the settings, in plain words for whoever is about to start it. */
+static int check(const struct service_runtime *runtime)
+{
+    struct error e = { 0 };
+    if (!runtime->service->check || runtime->service->check(runtime->settings, &e))
+        return EXIT_SUCCESS;
+    fprintf(stderr, "%s\n", e.message);
+    return EXIT_BAD_SETTING;
+}
+
 int service_main(const struct service *service, int argc, char **argv)
 {
-    if (argc > 1) {
+    const bool only_check = argc == 2 && strcmp(argv[1], "--check") == 0;
+    if (argc > 1 && !only_check) {
         const bool help = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
         settings_print(service, help ? stdout : stderr);
         return help ? EXIT_SUCCESS : EXIT_BAD_SETTING;
@@ -296,7 +307,9 @@ int service_main(const struct service *service, int argc, char **argv)
     struct error e = { 0 };
     int code = EXIT_BAD_SETTING;
     if (load_settings(runtime, &e))
-        code = run(runtime);
+        code = only_check ? check(runtime) : run(runtime);
+    else if (only_check)
+        fprintf(stderr, "%s\n", e.message);
     else
         log_error(e.field, &e);
     config_release(runtime->common_table.items, &runtime->common);

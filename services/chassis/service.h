@@ -13,7 +13,7 @@
  *
  * Every service answers GET /health (process alive, consumers making progress), /health/db, /metrics.
  * SIGTERM: stop accepting, finish what is in flight (at most SHUTDOWN_TIMEOUT_MS), stop consumers after their batch,
- * exit 0.
+ * exit 0. `--check` reads the settings, says what is wrong with them, and ends: 0, or 2.
  *
  * Settings that every service has, added to its own table: <NAME>_PORT, <NAME>_HOST (127.0.0.1), <NAME>_WORKERS,
  * <NAME>_SLOW_WORKERS, <NAME>_QUEUE_MAX, KAFKA_BROKERS, TOPIC_PREFIX, KAFKA_SECURITY_PROTOCOL, … , LOG_LEVEL,
@@ -59,6 +59,8 @@ struct service {
     /* Called once, after settings and database connection, before the sockets open. Whatever it returns in *ret_state
      * is handed to handlers by service_state(). false stops the start. */
     bool (*start)(struct service_runtime *runtime, const void *settings, void **ret_state, struct error *e);
+    /* Optional, for `--check`, which connects to nothing: what of the settings the table cannot tell. */
+    bool (*check)(const void *settings, struct error *e);
     /* Called after all threads have ended. */
     void (*stop)(void *state);
     /* Optional: called in the loop thread once the server listens, to add handles of its own (gateway). */

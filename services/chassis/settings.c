@@ -117,7 +117,8 @@ void settings_print(const struct service *service, FILE *out)
     struct common_table table;
     settings_table(service, &table);
     fprintf(out,
-        "Usage: penstock-%s [--help]\n\nSettings, from the environment; for each X, X_FILE may name a file that "
+        "Usage: penstock-%s [--help | --check]\n\n--check reads the settings and says what is wrong with "
+        "them.\n\nSettings, from the environment; for each X, X_FILE may name a file that "
         "holds the value:\n\n",
         service->name);
     if (service->settings)

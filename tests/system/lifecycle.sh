@@ -52,7 +52,10 @@ refused=0
 said=$(GATEWAY_RATE_BURST=abc penstock up --no-demo 2>&1) || refused=$?
 expect 'a setting that is no number stops the start' 1 "$refused"
 expect 'which is named' true "$(grep -q GATEWAY_RATE_BURST <<<"$said" && echo true)"
-penstock down >/dev/null 2>&1 # the others were up by then
+refused=0
+said=$(RELAY_IDENTITY_MODE=push penstock up --no-demo 2>&1) || refused=$?
+expect 'so is one of a single source of the relay' '1 true' "$refused $(grep -q RELAY_IDENTITY_MODE <<<"$said" && echo true)"
+expect 'and nothing was started' 'Nothing is running.' "$(penstock down 2>&1)"
 
 begin=${EPOCHREALTIME/[.,]/}
 succeeds 'up again' penstock up --no-demo

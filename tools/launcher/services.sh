@@ -60,6 +60,16 @@ service_environment() {
     esac
 }
 
+# Each reads its settings and says what is wrong with them, before anything is started.
+check_services() {
+    local name said environment
+    for name in "${services[@]}"; do
+        service_environment "$name"
+        said=$(export_addresses; cd / && "${run_as[@]}" env "${environment[@]}" "$(program "$name")" --check 2>&1) ||
+            fail "$name cannot be started so: $said"
+    done
+}
+
 start_service() {
     local environment
     service_environment "$1"

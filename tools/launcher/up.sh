@@ -102,12 +102,13 @@ command_up() {
     build_all
     place_programs
     check_ports
+    locate_servers
+    write_database_urls
+    check_services
     record_settings
     [ -z "$own_postgres" ] || start_postgres
     [ -z "$own_kafka" ] || start_kafka
     await_servers
-    locate_servers
-    write_database_urls
     step 'databases and topics' "$log/prepare.log" prepare_servers
     export_addresses
     start_services
