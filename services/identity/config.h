@@ -7,7 +7,8 @@ struct settings {
     char *signing_key_path;
     int64_t access_token_lifetime_s;
     int64_t refresh_token_lifetime_s;
-    int64_t login_attempts_max; /* in a window, for one e-mail address and peer */
+    int64_t login_attempts_max;         /* in a window, for one e-mail address and peer */
+    int64_t login_address_attempts_max; /* for one e-mail address, whoever the peers */
     int64_t login_window_s;
 };
 

@@ -5,22 +5,23 @@
 #include <string.h>
 
 struct entry {
-    uint64_t key;          /* keyed hash of address and peer: no one can choose who shares an entry */
+    uint64_t key;          /* keyed hash of address and peer, or address: no one can choose who shares an entry */
     int64_t window_ends_s; /* 0: free */
     uint32_t attempts;
 };
 
 struct login_limiter {
-    uint32_t attempts_max, window_s;
+    uint32_t attempts_max, address_attempts_max, window_s;
     uint8_t hash_key[crypto_shorthash_KEYBYTES];
     pthread_mutex_t lock;
     struct entry sets[LOGIN_LIMITER_SETS][LOGIN_LIMITER_WAYS];
 };
 
-struct login_limiter *login_limiter_new(uint32_t attempts_max, uint32_t window_s)
+struct login_limiter *login_limiter_new(uint32_t attempts_max, uint32_t address_attempts_max, uint32_t window_s)
 {
     struct login_limiter *limiter = xcalloc(1, sizeof *limiter);
     limiter->attempts_max = attempts_max;
+    limiter->address_attempts_max = address_attempts_max;
     limiter->window_s = window_s;
     randombytes_buf(limiter->hash_key, sizeof limiter->hash_key);
     pthread_mutex_init(&limiter->lock, NULL);
@@ -58,29 +59,48 @@ static struct entry *find(struct login_limiter *limiter, uint64_t key)
     return oldest;
 }
 
-bool login_limiter_try(
-    struct login_limiter *limiter, const char *email, const char *peer, int64_t now_s, uint32_t *ret_retry_after_s)
+/* The entry of this key, begun anew if its window has ended. */
+static struct entry *current(struct login_limiter *limiter, uint64_t key, int64_t now_s)
 {
-    uint64_t key = key_of(limiter, email, peer);
-    pthread_mutex_lock(&limiter->lock);
     struct entry *entry = find(limiter, key);
     if (entry->key != key || now_s >= entry->window_ends_s)
         *entry = (struct entry){ .key = key, .window_ends_s = now_s + limiter->window_s };
-    bool allowed = entry->attempts < limiter->attempts_max;
-    if (allowed)
-        entry->attempts++;
-    else
+    return entry;
+}
+
+static bool count(
+    struct login_limiter *limiter, uint64_t key, uint32_t attempts_max, int64_t now_s, uint32_t *ret_retry_after_s)
+{
+    struct entry *entry = current(limiter, key, now_s);
+    if (entry->attempts >= attempts_max) {
         *ret_retry_after_s = (uint32_t)(entry->window_ends_s - now_s);
+        return false;
+    }
+    entry->attempts++;
+    return true;
+}
+
+bool login_limiter_try(
+    struct login_limiter *limiter, const char *email, const char *peer, int64_t now_s, uint32_t *ret_retry_after_s)
+{
+    uint64_t of_peer = key_of(limiter, email, peer), of_address = key_of(limiter, email, "");
+    pthread_mutex_lock(&limiter->lock);
+    bool allowed = count(limiter, of_peer, limiter->attempts_max, now_s, ret_retry_after_s) &&
+                   count(limiter, of_address, limiter->address_attempts_max, now_s, ret_retry_after_s);
     pthread_mutex_unlock(&limiter->lock);
     return allowed;
 }
 
 void login_limiter_forget(struct login_limiter *limiter, const char *email, const char *peer)
 {
-    uint64_t key = key_of(limiter, email, peer);
+    uint64_t of_peer = key_of(limiter, email, peer), of_address = key_of(limiter, email, "");
     pthread_mutex_lock(&limiter->lock);
-    struct entry *entry = find(limiter, key);
-    if (entry->key == key)
+    struct entry *entry = find(limiter, of_peer);
+    uint32_t mine = entry->key == of_peer ? entry->attempts : 0;
+    if (entry->key == of_peer)
         *entry = (struct entry){ 0 };
+    entry = find(limiter, of_address);
+    if (entry->key == of_address)
+        entry->attempts -= mine < entry->attempts ? mine : entry->attempts;
     pthread_mutex_unlock(&limiter->lock);
 }

@@ -27,7 +27,8 @@ static bool open_identity(struct identity *identity, struct jwt_verifier *verifi
         !jwt_signer_open(settings->signing_key_path, true, &identity->signer, e))
         return false;
     identity->jwks = jwt_signer_jwks(identity->signer);
-    identity->limiter = login_limiter_new((uint32_t)settings->login_attempts_max, (uint32_t)settings->login_window_s);
+    identity->limiter = login_limiter_new((uint32_t)settings->login_attempts_max,
+        (uint32_t)settings->login_address_attempts_max, (uint32_t)settings->login_window_s);
     /* Our own tokens need no key over the network. */
     return jwt_verifier_set_keys(verifier, identity->jwks, e);
 }

@@ -53,7 +53,7 @@ static void world_init(struct world *world)
         .settings = &settings,
         .issuer = "penstock",
         .audience = "penstock",
-        .limiter = login_limiter_new(ATTEMPTS, 60),
+        .limiter = login_limiter_new(ATTEMPTS, 10 * ATTEMPTS, 60),
         .signer = new_signer(),
     };
     cr_assert(password_hash("nobody has this one", world->identity.absent_hash, &e));
