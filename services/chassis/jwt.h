@@ -42,4 +42,6 @@ void jwt_signer_free(struct jwt_signer *signer);
 DEFINE_CLEANUP(struct jwt_signer *, jwt_signer_free)
 MUST_CHECK bool jwt_sign(const struct jwt_signer *signer, const char *issuer, const char *audience, const char *subject,
     const char *scope, int64_t now_s, int64_t lifetime_s, char **ret_token, struct error *e);
-char *jwt_signer_jwks(const struct jwt_signer *signer); /* JSON text, the caller's (xfree) */
+const char *jwt_signer_kid(const struct jwt_signer *signer);
+char *jwt_signer_jwks(const struct jwt_signer *signer);                        /* JSON text, the caller's (xfree) */
+char *jwt_signers_jwks(const struct jwt_signer *const *signers, size_t count); /* the same, of several */

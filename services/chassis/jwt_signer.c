@@ -184,9 +184,25 @@ bool jwt_sign(const struct jwt_signer *signer, const char *issuer, const char *a
     return true;
 }
 
+const char *jwt_signer_kid(const struct jwt_signer *signer)
+{
+    return signer->kid;
+}
+
+char *jwt_signers_jwks(const struct jwt_signer *const *signers, size_t count)
+{
+    char *text = xstrdup("{\"keys\":[");
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(xfree) char *before = text;
+        text = xasprintf("%s%s{\"kty\":\"EC\",\"crv\":\"P-256\",\"use\":\"sig\",\"alg\":\"ES256\",\"kid\":\"%s\","
+                         "\"x\":\"%s\",\"y\":\"%s\"}",
+            before, i ? "," : "", signers[i]->kid, signers[i]->x, signers[i]->y);
+    }
+    CLEANUP(xfree) char *open = text;
+    return xasprintf("%s]}", open);
+}
+
 char *jwt_signer_jwks(const struct jwt_signer *signer)
 {
-    return xasprintf("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"use\":\"sig\",\"alg\":\"ES256\",\"kid\":\"%s\","
-                     "\"x\":\"%s\",\"y\":\"%s\"}]}",
-        signer->kid, signer->x, signer->y);
+    return jwt_signers_jwks(&signer, 1);
 }

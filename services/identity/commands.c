@@ -24,7 +24,7 @@ static bool open_session(struct identity *identity, struct pg *pg, const struct 
     char subject[24];
     (void)snprintf(subject, sizeof subject, "%" PRId64, user->id);
     if (!store_insert_refresh_token(pg, &token, settings->refresh_token_lifetime_s, e) ||
-        !jwt_sign(identity->signer, identity->issuer, identity->audience, subject, user->scope, now_s,
+        !signing_keys_sign(identity->keys, identity->issuer, identity->audience, subject, user->scope, now_s,
             settings->access_token_lifetime_s, &session.access_token, e))
         return false;
     *ret = session;

@@ -5,6 +5,7 @@
 
 struct settings {
     char *signing_key_path;
+    int64_t signing_key_days, signing_key_publish_s;
     int64_t access_token_lifetime_s;
     int64_t refresh_token_lifetime_s;
     int64_t login_attempts_max;         /* in a window, for one e-mail address and peer */

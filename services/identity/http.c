@@ -136,9 +136,8 @@ static bool get_jwks(
     struct pg *pg, struct outbox *outbox, const struct http_request *request, struct http_reply *reply, struct error *e)
 {
     (void)pg, (void)outbox, (void)request, (void)e;
-    const struct identity *identity = current_identity();
-    reply->body = xstrdup(identity->jwks);
-    reply->body_len = strlen(identity->jwks);
+    reply->body = signing_keys_jwks(current_identity()->keys);
+    reply->body_len = strlen(reply->body);
     return true;
 }
 

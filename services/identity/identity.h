@@ -4,14 +4,12 @@
 #include "config.h"
 #include "login_limiter.h"
 #include "password.h"
-
-#include "../chassis/jwt.h"
+#include "signing_keys.h"
 
 struct identity {
     const struct settings *settings;
     const char *issuer, *audience; /* of the tokens it signs */
-    struct jwt_signer *signer;
-    char *jwks;
+    struct signing_keys *keys;
     struct login_limiter *limiter;
     char absent_hash[PASSWORD_HASH_MAX]; /* checked when there is no such user: that answer must take as long as any
                                             other */

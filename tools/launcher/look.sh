@@ -123,6 +123,7 @@ command_help() {
 	  ./penstock logs [-f] [SERVICE…]  the last lines, or follow
 	  ./penstock down                  stop; state is kept
 	  ./penstock reset [--yes]         stop and delete all data; asks first
+	  ./penstock rotate-key            access tokens are signed with a new key, ten minutes from now
 	  ./penstock test [SUITE…]         all tests, or lint, unit, integration, sanitized, system
 	  ./penstock bench                 measure this machine
 

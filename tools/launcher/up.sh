@@ -139,6 +139,15 @@ stop_all() {
     stop_servers
 }
 
+command_rotate_key() {
+    local environment
+    [ $# -eq 0 ] || fail 'rotate-key takes no options'
+    enter
+    read_settings
+    service_environment identity
+    cd / && exec "${run_as[@]}" env "${environment[@]}" "$(program identity)" rotate-key
+}
+
 # What is in servers that are not ours: databases, roles and topics of our names.
 reset_foreign_servers() {
     local service name

@@ -30,17 +30,17 @@ static struct pg *connect_to(const struct world *world)
     return pg;
 }
 
-static struct jwt_signer *new_signer(void)
+static struct signing_keys *new_keys(void)
 {
     char dir[] = "/tmp/test_commands.XXXXXX", path[64];
-    struct jwt_signer *signer = NULL;
+    struct signing_keys *keys = NULL;
     struct error e = { 0 };
     cr_assert_not_null(mkdtemp(dir));
     (void)snprintf(path, sizeof path, "%s/key.pem", dir);
-    cr_assert(jwt_signer_open(path, true, &signer, &e), "%s", e.message);
+    cr_assert(signing_keys_open(path, &(struct signing_key_times){ 0 }, &keys, &e), "%s", e.message);
     (void)unlink(path);
     (void)rmdir(dir);
-    return signer;
+    return keys;
 }
 
 static void world_init(struct world *world)
@@ -54,7 +54,7 @@ static void world_init(struct world *world)
         .issuer = "penstock",
         .audience = "penstock",
         .limiter = login_limiter_new(ATTEMPTS, 10 * ATTEMPTS, 60),
-        .signer = new_signer(),
+        .keys = new_keys(),
     };
     cr_assert(password_hash("nobody has this one", world->identity.absent_hash, &e));
     world->pg = connect_to(world);
@@ -66,7 +66,7 @@ static void world_release(struct world *world)
     pg_free(world->pg);
     outbox_free(world->outbox);
     login_limiter_free(world->identity.limiter);
-    jwt_signer_free(world->identity.signer);
+    signing_keys_free(world->identity.keys);
 }
 
 /* What the chassis does after a command. */

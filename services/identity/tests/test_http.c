@@ -24,7 +24,8 @@ static void start_process(const char *login_attempts)
     CLEANUP(xfree) char *database_line = xasprintf("IDENTITY_POSTGRES_URL=%s", database.url);
     CLEANUP(xfree) char *key_line = xasprintf("IDENTITY_SIGNING_KEY_PATH=%s/key.pem", dir);
     CLEANUP(xfree) char *attempts_line = xasprintf("IDENTITY_LOGIN_ATTEMPTS_MAX=%s", login_attempts);
-    const char *env[] = { port_line, database_line, key_line, attempts_line, "LOG_LEVEL=debug", NULL };
+    const char *env[] = { port_line, database_line, key_line, attempts_line, "LOG_LEVEL=debug",
+        "IDENTITY_SIGNING_KEY_PUBLISH_S=1", NULL };
     char path[SUPPORT_PATH_MAX];
     const char *argv[] = { support_build_path("services/identity/penstock-identity", path), NULL };
     support_process_start(&process, argv, env);
@@ -41,9 +42,10 @@ static void start_identity(const char *login_attempts)
 
 static void stop_identity(void)
 {
-    CLEANUP(xfree) char *key = xasprintf("%s/key.pem", dir);
+    CLEANUP(xfree) char *key = xasprintf("%s/key.pem", dir), *previous = xasprintf("%s.previous", key);
     cr_expect_eq(support_process_stop(&process, 10000), 0);
     (void)unlink(key);
+    (void)unlink(previous);
     (void)rmdir(dir);
 }
 
@@ -320,5 +322,47 @@ Test(identity, the_signing_key_survives_a_restart_and_is_for_its_owner_only)
     expect_jwks_verifies(text_of(session, "access_token"), text_of(session, "user_id"));
     json_decref(get_me(text_of(session, "access_token"), &status));
     cr_expect_eq(status, 200);
+    stop_identity();
+}
+
+static size_t keys_published(void)
+{
+    int status = 0;
+    json_auto_t *jwks = ask("GET", "/.well-known/jwks.json", "", NULL, &status);
+    return json_array_size(json_object_get(jwks, "keys"));
+}
+
+Test(identity, keys_follow_one_another_while_it_runs_and_tokens_of_both_are_good)
+{
+    static const char credentials[] = "{\"email\":\"anna@example.com\",\"password\":\"correct horse\"}";
+    start_identity("10");
+    int status = 0;
+    json_auto_t *session = post("/auth/signup", credentials, &status);
+    const char *first = text_of(session, "access_token");
+    char path[SUPPORT_PATH_MAX];
+    struct support_process rotation;
+    CLEANUP(xfree) char *key_line = xasprintf("IDENTITY_SIGNING_KEY_PATH=%s/key.pem", dir);
+    support_process_start(&rotation,
+        (const char *const[]){ support_build_path("services/identity/penstock-identity", path), "rotate-key", NULL },
+        (const char *const[]){ key_line, NULL });
+    cr_assert_eq(support_process_wait(&rotation, 10000), 0);
+    CLEANUP(xfree) char *signed_before = NULL, *signed_after = NULL;
+    for (int tries = 0; tries < 300 && !signed_after; tries++) {
+        json_auto_t *again = post("/auth/login", credentials, &status);
+        CLEANUP(xfree) char *token = xstrdup(text_of(again, "access_token"));
+        bool same = strncmp(token, first, strcspn(first, ".")) == 0;
+        char **last = same ? &signed_before : &signed_after;
+        xfree(*last);
+        *last = TAKE(token);
+        (void)usleep(200000);
+    }
+    cr_assert_not_null(signed_after, "the new key never signs");
+    cr_expect_eq(keys_published(), 2);
+    const char *const tokens[] = { first, signed_before, signed_after };
+    for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {
+        json_decref(get_me(tokens[i], &status));
+        cr_expect_eq(status, 200, "token %zu", i);
+        expect_jwks_verifies(tokens[i], text_of(session, "user_id"));
+    }
     stop_identity();
 }

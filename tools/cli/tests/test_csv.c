@@ -9,16 +9,18 @@
 Test(csv, a_line_is_a_journal_of_two_legs_at_its_date)
 {
     struct error e = { 0 };
-    json_t *journal = csv_journal(GOOD "\r", &e);
+    json_auto_t *journal = csv_journal(GOOD "\r", &e);
     cr_assert_not_null(journal, "%s %s", e.field, e.message);
-    json_t *wanted = json_loads("{\"legs\":[{\"user_id\":\"7\",\"currency\":\"USD\",\"amount\":\"-12.50\"},"
-                                "{\"account\":\"house\",\"currency\":\"USD\",\"amount\":\"12.50\"}],"
-                                "\"effective_at\":\"2020-01-31T00:00:00Z\",\"reference\":\"fee, \\\"monthly\\\"\"}",
-        0, NULL);
+    json_auto_t *wanted =
+        json_loads("{\"legs\":[{\"user_id\":\"7\",\"currency\":\"USD\",\"amount\":\"-12.50\"},"
+                   "{\"account\":\"house\",\"currency\":\"USD\",\"amount\":\"12.50\"}],"
+                   "\"effective_at\":\"2020-01-31T00:00:00Z\",\"reference\":\"fee, \\\"monthly\\\"\"}",
+            0, NULL);
     cr_assert_not_null(wanted);
-    cr_expect(json_equal(journal, wanted), "%s", json_dumps(journal, 0));
-    cr_expect_not_null(
-        csv_journal("2020-01-31T10:00:00+02:00,account:12,user:8,USD,1", &e), "without a reference, with a time");
+    CLEANUP(xfree) char *text = json_dumps(journal, 0);
+    cr_expect(json_equal(journal, wanted), "%s", text);
+    json_auto_t *other = csv_journal("2020-01-31T10:00:00+02:00,account:12,user:8,USD,1", &e);
+    cr_expect_not_null(other, "without a reference, with a time");
     cr_expect(!csv_journal(" \r", &e) && e.kind == ERROR_NONE, "an empty line is none");
 }
 
