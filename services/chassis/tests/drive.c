@@ -40,18 +40,37 @@ int64_t sample_number(const struct sample *sample, const char *sql)
     return number;
 }
 
+static PGconn *connections[8];
+static size_t connection_count;
+
+static void close_connections(void)
+{
+    while (connection_count > 0)
+        PQfinish(connections[--connection_count]);
+}
+
+static PGconn *connect_to(const char *url)
+{
+    cr_assert(connection_count < ARRAY_LEN(connections));
+    if (connection_count == 0)
+        atexit(close_connections);
+    return connections[connection_count++] = PQconnectdb(url);
+}
+
 void sample_launch(struct sample *ret_sample, const char *const *more)
 {
     enum { ENV_MAX = 16 };
     const char *env[ENV_MAX] = { NULL };
     size_t count = 0;
     support_database_open("identity", &ret_sample->database);
-    ret_sample->admin = PQconnectdb(ret_sample->database.admin_url);
+    ret_sample->admin = connect_to(ret_sample->database.admin_url);
     sample_sql(ret_sample, "CREATE TABLE sample_items (name text NOT NULL, xid xid8 NOT NULL)");
     sample_sql(ret_sample, "GRANT SELECT, INSERT ON sample_items TO PUBLIC");
     ret_sample->port = support_free_port();
-    env[count++] = xasprintf("SAMPLE_PORT=%u", ret_sample->port);
-    env[count++] = xasprintf("SAMPLE_POSTGRES_URL=%s", ret_sample->database.url);
+    CLEANUP(xfree) char *port = xasprintf("SAMPLE_PORT=%u", ret_sample->port);
+    CLEANUP(xfree) char *url = xasprintf("SAMPLE_POSTGRES_URL=%s", ret_sample->database.url);
+    env[count++] = port;
+    env[count++] = url;
     for (; more && *more; more++) {
         cr_assert(count + 1 < ENV_MAX);
         env[count++] = *more;
@@ -72,8 +91,9 @@ void sample_start(struct sample *ret_sample, const char *const *more)
         has_identity |= strncmp(*more, "IDENTITY_URL=", 13) == 0;
         all[count++] = *more;
     }
-    if (!has_identity)
-        all[count++] = xasprintf("IDENTITY_URL=%s", identity_url(identity_start()));
+    CLEANUP(xfree) char *own = has_identity ? NULL : xasprintf("IDENTITY_URL=%s", identity_url(identity_start()));
+    if (own)
+        all[count++] = own;
     sample_launch(ret_sample, all);
     support_process_wait_healthy(&ret_sample->process, ret_sample->port, 20000);
 }

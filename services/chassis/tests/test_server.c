@@ -77,7 +77,7 @@ Test(server, answers_each_request_in_order_and_keeps_or_ends_the_connection)
         { "no token at all", "GET /private HTTP/1.1\r\nAuthorization: Bearer a.b.c\r\n\r\n" GET, 2, "401 200" },
     };
     struct sample sample;
-    char *text = xmalloc(DRIVE_TEXT_MAX);
+    CLEANUP(xfree) char *text = xmalloc(DRIVE_TEXT_MAX);
     sample_start(&sample, NULL);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char summary[256];
@@ -94,7 +94,7 @@ Test(server, answers_each_request_in_order_and_keeps_or_ends_the_connection)
 Test(server, a_body_over_the_limit_is_413_and_the_connection_lives_on)
 {
     struct sample sample;
-    char *text = xmalloc(DRIVE_TEXT_MAX);
+    CLEANUP(xfree) char *text = xmalloc(DRIVE_TEXT_MAX);
     char summary[64];
     sample_start(&sample, NULL);
     CLEANUP(xfree) char *body = repeat("x", 70000);
@@ -113,7 +113,7 @@ Test(server, an_answer_has_type_length_and_trace)
     static const char request[] = "GET /params/a%20b/x/%E2%82%AC?word=x%26y+z&limit=7 HTTP/1.1\r\n"
                                   "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n";
     struct sample sample;
-    char *text = xmalloc(DRIVE_TEXT_MAX);
+    CLEANUP(xfree) char *text = xmalloc(DRIVE_TEXT_MAX);
     sample_start(&sample, NULL);
     const int fd = drive_connect(sample.port);
     drive_send(fd, request, strlen(request));
@@ -144,7 +144,7 @@ Test(server, a_big_answer_reaches_a_slow_reader_whole)
     enum { BYTES = 20000000 };
     static const char request[] = "GET /big?bytes=20000000 HTTP/1.1\r\nConnection: close\r\n\r\n";
     struct sample sample;
-    char *text = xmalloc(DRIVE_TEXT_MAX);
+    CLEANUP(xfree) char *text = xmalloc(DRIVE_TEXT_MAX);
     sample_start(&sample, NULL);
     const int fd = drive_connect(sample.port);
     drive_send(fd, request, strlen(request));
@@ -162,7 +162,7 @@ Test(server, a_big_answer_reaches_a_slow_reader_whole)
 Test(server, half_a_request_holds_up_nobody_and_is_cut_off)
 {
     struct sample sample;
-    char *text = xmalloc(DRIVE_TEXT_MAX);
+    CLEANUP(xfree) char *text = xmalloc(DRIVE_TEXT_MAX);
     char summary[64];
     sample_start(&sample, NULL);
     const int head = drive_connect(sample.port);
@@ -318,7 +318,7 @@ Test(server, a_full_queue_is_503_with_retry_after)
     static const char request[] = "POST /slow-lane HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
     static const char *const settings[] = { "SAMPLE_QUEUE_MAX=3", NULL };
     struct sample sample;
-    char *text = xmalloc(DRIVE_TEXT_MAX);
+    CLEANUP(xfree) char *text = xmalloc(DRIVE_TEXT_MAX);
     int fds[CALLS], busy = 0, done = 0;
     sample_start(&sample, settings);
     for (int i = 0; i < CALLS; i++) {
@@ -467,7 +467,7 @@ Test(server, sigterm_finishes_what_is_in_flight)
 {
     static const char request[] = "POST /sleep?ms=2500 HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
     struct sample sample;
-    char *text = xmalloc(DRIVE_TEXT_MAX);
+    CLEANUP(xfree) char *text = xmalloc(DRIVE_TEXT_MAX);
     sample_start(&sample, NULL);
     const int busy = drive_connect(sample.port);
     const int idle = drive_connect(sample.port);

@@ -90,6 +90,7 @@ Test(positions, go_on_from_what_was_computed)
                "-7000000000)) v(asset, d) JOIN accounts a ON a.owner_id = 9 AND a.asset_id = v.asset");
     struct answer kept = positions(world, 9);
     cr_expect_str_eq(member(&kept, 0, "quantity"), "0.5");
+    position_cache_free(world_service()->positions);
     world_service()->positions = NULL;
     struct answer fresh = positions(world, 9);
     json_object_del(kept.json, "as_of");
