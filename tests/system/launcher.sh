@@ -29,6 +29,11 @@ expect 'passwords are readable by their owner alone' '' "$(find "$PENSTOCK_HOME/
 expect 'no password is on a command line' '' \
     "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -oFf "$PENSTOCK_HOME/secrets/trade-ledger" || true)"
 
+succeeds 'another signing key is asked for' penstock rotate-key
+two_keys() { [ "$(curl -sS "$url/.well-known/jwks.json" | jq '.keys | length')" = 2 ]; }
+if eventually 60 two_keys; then pass 'and published'; else fail 'and published' "$(curl -sS "$url/.well-known/jwks.json")"; fi
+refuses 'one at a time' 'the next key is there already' penstock rotate-key
+
 succeeds 'down stops it' penstock down
 python3 -m http.server --bind 127.0.0.1 "$GATEWAY_PORT" >/dev/null 2>&1 &
 stranger=$!
