@@ -9,6 +9,7 @@
 enum {
     ALIGNMENT = 16,
     CHUNK_MIN = 16 * 1024,
+    PRINTF_MOST = 512,
     KEEP_MAX = 8 * 1024 * 1024, /* bytes kept by arena_clear(): one huge batch must not stay in memory for ever */
 };
 
@@ -96,14 +97,18 @@ char *arena_strdup(struct arena *arena, const char *s)
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 {
     assert(fmt);
+    char most[PRINTF_MOST]; /* what does not fit is formatted again */
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    int len = vsnprintf(most, sizeof most, fmt, args);
     va_end(args);
     assert(len >= 0);
     char *text = arena_alloc(arena, (size_t)len + 1);
-    vsnprintf(text, (size_t)len + 1, fmt, again);
+    if ((size_t)len < sizeof most)
+        memcpy(text, most, (size_t)len + 1);
+    else
+        vsnprintf(text, (size_t)len + 1, fmt, again);
     va_end(again);
     return text;
 }

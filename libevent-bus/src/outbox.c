@@ -84,10 +84,14 @@ static struct bytes copy_bytes(struct arena *arena, struct bytes bytes)
     return (struct bytes){ copy, bytes.len };
 }
 
-static const char *copy_traceparent(struct arena *arena, const char *traceparent)
+/* Event i has mostly the same trace as the one before it. */
+static const char *copy_traceparent(const struct outbox *outbox, size_t i, const char *traceparent)
 {
     struct trace trace;
-    return trace_parse(traceparent, &trace) ? arena_strdup(arena, trace.parent) : NULL;
+    const char *before = i > 0 ? outbox->traceparents[i - 1] : NULL;
+    if (before && traceparent && strcmp(before, traceparent) == 0)
+        return before;
+    return trace_parse(traceparent, &trace) ? arena_strdup(outbox->arena, trace.parent) : NULL;
 }
 
 /* Writes text as an element of an array literal. */
@@ -146,7 +150,7 @@ static size_t add(struct outbox *outbox, const char *topic, struct bytes key, co
     outbox->topics[i] = copy_text(outbox->arena, topic);
     outbox->keys[i] = copy_bytes(outbox->arena, key);
     outbox->types[i] = copy_text(outbox->arena, type);
-    outbox->traceparents[i] = copy_traceparent(outbox->arena, traceparent);
+    outbox->traceparents[i] = copy_traceparent(outbox, i, traceparent);
     outbox->headers[i] = NULL;
     outbox->header_lists[i] = NULL;
     return i;

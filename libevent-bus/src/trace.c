@@ -14,26 +14,33 @@ enum {
     FLAGS_OFFSET = SPAN_OFFSET + SPAN_LEN + 1,
 };
 
-/* Random and not all zero, which the standard reserves for "invalid". */
-static void random_hex(char *ret, size_t len)
+static void draw(unsigned char *ret, size_t len)
 {
-    unsigned char random[ID_LEN / 2];
-    assert(len / 2 <= sizeof random);
-    ssize_t got = getrandom(random, len / 2, 0);
-    assert(got == (ssize_t)(len / 2)); /* up to 256 bytes are never cut short */
-    random[0] |= (unsigned char)(random[0] == 0);
+    ssize_t got = getrandom(ret, len, 0);
+    assert(got == (ssize_t)len); /* up to 256 bytes are never cut short */
+}
+
+/* Not all zero, which the standard reserves for "invalid". */
+static void put_hex(char *ret, const unsigned char *random, size_t len)
+{
+    bool zero = true;
     for (size_t i = 0; i < len / 2; i++) {
         ret[2 * i] = "0123456789abcdef"[random[i] >> 4];
         ret[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
+        zero = zero && random[i] == 0;
     }
+    if (zero)
+        ret[len - 1] = '1';
 }
 
 void trace_new(struct trace *ret_trace)
 {
+    unsigned char random[(ID_LEN + SPAN_LEN) / 2];
+    draw(random, sizeof random);
     memcpy(ret_trace->parent, "00-", ID_OFFSET);
-    random_hex(ret_trace->parent + ID_OFFSET, ID_LEN);
+    put_hex(ret_trace->parent + ID_OFFSET, random, ID_LEN);
     ret_trace->parent[SPAN_OFFSET - 1] = '-';
-    random_hex(ret_trace->parent + SPAN_OFFSET, SPAN_LEN);
+    put_hex(ret_trace->parent + SPAN_OFFSET, random + ID_LEN / 2, SPAN_LEN);
     memcpy(ret_trace->parent + FLAGS_OFFSET - 1, "-01", sizeof "-01");
 }
 
@@ -82,8 +89,10 @@ void trace_child(const struct trace *parent, struct trace *ret_trace)
         trace_new(ret_trace);
         return;
     }
+    unsigned char random[SPAN_LEN / 2];
+    draw(random, sizeof random);
     *ret_trace = *parent;
-    random_hex(ret_trace->parent + SPAN_OFFSET, SPAN_LEN);
+    put_hex(ret_trace->parent + SPAN_OFFSET, random, SPAN_LEN);
 }
 
 void trace_id(const struct trace *trace, char ret_hex[33])

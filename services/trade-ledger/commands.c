@@ -17,8 +17,12 @@ enum { MARKETS_RELOAD_MIN_US = 1000000 }; /* an unknown symbol makes the cache l
 /* A text and a prefix, unambiguous because the prefix has its length before it. */
 static const char *pair_key(struct arena *arena, const char *first, const char *second, size_t *ret_len)
 {
-    char *key = arena_printf(arena, "%zu:%s%s", strlen(first), first, second);
-    *ret_len = strlen(key);
+    size_t first_len = strlen(first), second_len = strlen(second);
+    *ret_len = sizeof first_len + first_len + second_len;
+    char *key = arena_alloc(arena, *ret_len);
+    memcpy(key, &first_len, sizeof first_len);
+    memcpy(key + sizeof first_len, first, first_len);
+    memcpy(key + sizeof first_len + first_len, second, second_len);
     return key;
 }
 

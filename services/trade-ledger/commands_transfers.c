@@ -182,8 +182,8 @@ void transfer_decide(struct batch *batch, struct outbox *outbox, struct command 
             view_text(view_pending(pending, command->asset, from->owner_id, to->owner_id, from), batch->arena);
         return;
     }
-    command->reply = view_text(
-        view_transfer(ledger, ledger_last(ledger), command->asset, command->by_operator, batch->now_us), batch->arena);
+    command->reply =
+        view_transfer(batch->arena, ledger, ledger_last(ledger), command->asset, command->by_operator, batch->now_us);
 }
 
 void journal_decide(struct batch *batch, struct outbox *outbox, struct command *command)

@@ -14,9 +14,9 @@ json_t *view_cancel(const struct order *order, const struct market *market);
 json_t *view_market(const struct market *market, int64_t last_price_ticks);
 json_t *view_account(const struct account *account, const struct asset *asset); /* with its balance */
 json_t *view_asset(const struct asset *asset);
-/* both_sides: tell also what the recipient has now. */
-json_t *view_transfer(const struct ledger *ledger, const struct journal *journal, const struct asset *asset,
-    bool both_sides, int64_t now_us);
+/* Text in the arena. both_sides: tell also what the recipient has now. */
+char *view_transfer(struct arena *arena, const struct ledger *ledger, const struct journal *journal,
+    const struct asset *asset, bool both_sides, int64_t now_us);
 /* The parties by their owners (0: the house); from: the sender's account as it is now, NULL: not told. */
 json_t *view_pending(const struct pending_transfer *pending, const struct asset *asset, uint64_t from_owner,
     uint64_t to_owner, const struct account *from);
