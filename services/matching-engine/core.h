@@ -286,6 +286,8 @@ void decrement_resting(struct engine *engine, struct market *market, uint32_t sl
 /* ---- core_cancel.c ---- */
 
 void cancel_order(struct engine *engine, struct market *market, const struct engine_command *command);
+/* known: the order is another user's. */
+void reject_cancel(struct engine *engine, struct market *market, const struct engine_command *command, bool known);
 void cancel_all(struct engine *engine, struct market *market, uint64_t user_id, enum engine_reason reason);
 enum engine_verdict set_kill_switch(struct engine *engine, struct market *market, uint64_t user_id, bool engaged);
 bool is_killed(const struct engine *engine, const struct market *market, uint64_t user_id);

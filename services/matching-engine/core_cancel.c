@@ -82,8 +82,7 @@ void close_resting(
         note_level(engine, market, side, price_ticks, level);
 }
 
-static void reject_cancel(
-    struct engine *engine, struct market *market, const struct engine_command *command, bool known)
+void reject_cancel(struct engine *engine, struct market *market, const struct engine_command *command, bool known)
 {
     struct engine_cancel_rejected *out = record_begin(engine, market, ENGINE_RECORD_CANCEL_REJECTED, sizeof *out, 0, 1);
     memset(&out->known, 0, sizeof *out - offsetof(struct engine_cancel_rejected, known));

@@ -135,8 +135,8 @@ ALWAYS_INLINE void change_set(
     memset(change->zero, 0, sizeof change->zero);
 }
 
-/* The command's group, with `postings` (0 or 1) and `levels` known to the compiler. Ends the command: `seq` is the
- * group's, the buffer is used up to its end. */
+/* The command's group but for its changes; but for trades the compiler knows how many of what. Ends the command: `seq`
+ * is the group's, the buffer is used up to its end. */
 ALWAYS_INLINE void group_end(struct engine *engine, struct market *market, struct engine_group *out, uint64_t seq,
     unsigned postings, unsigned levels, unsigned orders)
 {
@@ -144,7 +144,7 @@ ALWAYS_INLINE void group_end(struct engine *engine, struct market *market, struc
     bool level3 = orders > 0 && engine->level3;
     size_t size = sizeof *out + levels * sizeof out->changes[0];
     head_set(market, &out->record, ENGINE_RECORD_GROUP, size, 0, seq);
-    state->posting_seq += postings;
+    state->posting_seq += postings > 0;
     state->book_seq += levels > 0;
     state->orders_seq += level3;
     out->posting_seq = postings ? state->posting_seq : 0;
@@ -154,7 +154,7 @@ ALWAYS_INLINE void group_end(struct engine *engine, struct market *market, struc
     out->levels = levels;
     out->orders = level3 ? orders : 0;
     out->last = 1;
-    state->seq = seq - 1 + postings + (levels > 0) + level3;
+    state->seq = seq - 1 + (postings > 0) + (levels > 0) + level3;
     engine->buffer_used = (size_t)((unsigned char *)out - engine->buffer) + size;
 }
 
@@ -347,6 +347,27 @@ static void rest_after_trades(struct engine *engine, struct market *market, cons
     note_level(engine, market, order->side, order->limit_ticks, &memory->levels[level]);
 }
 
+/* The group of a command that traded, as command_end() gives it. Nearly all change one level or two: which of the two
+ * is as random as the flow, so that both are written and the second may not count. */
+ALWAYS_INLINE void trade_end(struct engine *engine, struct market *market)
+{
+    uint32_t postings = engine->postings_pending, levels = engine->levels_pending;
+    if (__builtin_expect(engine->may_repeat_levels || postings == 0 || levels - 1 > 1, 0)) {
+        command_end(engine, market);
+        return;
+    }
+    struct engine_group *group = room(engine);
+    for (uint32_t i = 0; i < 2; i++) {
+        group->changes[i].price_ticks = engine->levels[i].price_ticks;
+        group->changes[i].total_lots = engine->levels[i].total_lots;
+        group->changes[i].orders = engine->levels[i].orders;
+        group->changes[i].side = engine->levels[i].side;
+        memset(group->changes[i].zero, 0, sizeof group->changes[i].zero);
+    }
+    group_end(engine, market, group, market->state.seq + 1, postings, levels, engine->orders_pending);
+    engine->postings_pending = engine->levels_pending = engine->orders_pending = 0;
+}
+
 /* An order that crosses: trades, then rests or is closed. */
 static __attribute__((noinline)) void trade(struct engine *engine, struct market *market, struct plain *order)
 {
@@ -368,7 +389,7 @@ static __attribute__((noinline)) void trade(struct engine *engine, struct market
         }
         break;
     } while (true);
-    command_end(engine, market);
+    trade_end(engine, market);
 }
 
 /* An IOC order that meets nobody. */
@@ -433,12 +454,24 @@ bool place_plain(struct engine *engine, struct market *market, const struct engi
     return true;
 }
 
+/* Of an order that has left before: nearly all that are refused. */
+static bool cancel_too_late(struct engine *engine, struct market *market, const struct engine_command *cancel)
+{
+    if (cancel->order_id == 0 || cancel->user_id == 0 || (market->waiting | market->expiries) != 0)
+        return false;
+    move_clock_plainly(market, cancel->at_us);
+    reject_cancel(engine, market, cancel, false);
+    return true;
+}
+
 bool cancel_plain(struct engine *engine, struct market *market, const struct engine_command *cancel)
 {
     struct book_memory *memory = engine->memory;
     uint32_t slot = book_find(memory, cancel->order_id);
+    if (slot == BOOK_NONE)
+        return cancel_too_late(engine, market, cancel);
     const struct book_order *order = &memory->orders[slot];
-    bool is_users = slot != BOOK_NONE && order->user_id == cancel->user_id && order->market == market->number;
+    bool is_users = order->user_id == cancel->user_id && order->market == market->number;
     if (!is_users || (order->flags & BOOK_HAS_MORE) || (market->waiting | market->expiries) != 0)
         return false;
     move_clock_plainly(market, cancel->at_us);

@@ -4,11 +4,8 @@
 
 enum {
     AHEAD_COMMAND = 48, /* commands: the array itself, past the batch's end if it goes on there */
-    AHEAD_INDEX = 18,
-    AHEAD_ORDER = 12,
-    AHEAD_NEIGHBOURS = 6,
-    AHEAD_TOUCH = 2,
     AHEAD_GUESSES = 16, /* remembered between two steps, at most this many commands apart */
+    DEEP_FROM = 20000,  /* orders: more than stay in the second-level cache */
 };
 
 struct engine *engine_new(const struct engine_options *options)
@@ -151,9 +148,8 @@ enum engine_verdict engine_apply(struct engine *engine, const struct engine_comm
     return apply_one(engine, command);
 }
 
-/* ---- Batches: memory is slow, so what a command will touch is fetched a few commands earlier, in four steps, each
- * from what the step before brought in: the index; the order and its level; their neighbours; whom it would trade with.
- * ---- */
+/* ---- Batches: memory is slow, so what a command will touch is fetched a few commands earlier, in steps, each from
+ * what the step before brought in: the index; the order and its level; with a deep book their neighbours. ---- */
 
 /* All without a branch on the kind of command, which is as random as the flow: what has no order, or no price, fetches
  * what lies at 0, which is always near. These are guesses, and only that, until the command's turn.
@@ -170,8 +166,6 @@ static inline const struct market *market_of(const struct engine *engine, const 
 struct guess {
     uint32_t slot, level;
 };
-static_assert(
-    AHEAD_ORDER - AHEAD_NEIGHBOURS < AHEAD_GUESSES && AHEAD_ORDER <= AHEAD_GUESSES, "no guess is overwritten");
 
 /* The level a price has if its page is in the window. */
 static inline uint32_t level_guess(const struct market *market, const struct engine_command *command)
@@ -207,49 +201,48 @@ ALWAYS_INLINE void fetch_neighbours(const struct engine *engine, const struct gu
     __builtin_prefetch(&memory->links[memory->levels[guess->level].tail], 1);
 }
 
-/* Of the order that a taker would meet first: itself, the one behind it, its place in the index. */
-ALWAYS_INLINE void fetch_touch(const struct engine *engine, const struct engine_command *command)
-{
-    const struct book_memory *memory = engine->memory;
-    const struct book_side *other = &market_of(engine, command)->book.sides[command->side != ENGINE_SELL];
-    uint32_t head = memory->levels[other->best].head, next = memory->links[head].next;
-    __builtin_prefetch(&memory->orders[next], 1);
-    __builtin_prefetch(&memory->links[next], 1);
-    __builtin_prefetch(&memory->direct[memory->orders[head].order_id & memory->direct_mask], 1);
-}
+/* How many commands earlier each step is taken. */
+struct ahead {
+    size_t index, order, neighbours; /* neighbours 0: not fetched */
+};
 
-/* The steps for those with which the batch begins. */
-ALWAYS_INLINE void fetch_first(
-    const struct engine *engine, const struct engine_command *commands, size_t count, struct guess *ret_guesses)
-{
-    for (size_t i = 0; i < AHEAD_INDEX && i < count; i++)
-        fetch_index(engine, &commands[i]);
-    for (size_t i = 0; i < AHEAD_ORDER && i < count; i++)
-        fetch_order(engine, &commands[i], &ret_guesses[i]);
-    for (size_t i = 0; i < AHEAD_NEIGHBOURS && i < count; i++)
-        fetch_neighbours(engine, &ret_guesses[i]);
-}
+/* A deep book's memory is far: early, and everything. Of a shallow one most is near, and what is fetched for a command
+ * costs more than it saves. */
+static const struct ahead deep = { .index = 18, .order = 12, .neighbours = 6 };
+static const struct ahead shallow = { .index = 6, .order = 3 };
 
-size_t engine_apply_batch(
-    struct engine *engine, const struct engine_command *commands, size_t count, enum engine_verdict *ret_verdicts)
+ALWAYS_INLINE size_t apply_ahead(struct engine *engine, const struct engine_command *commands, size_t count,
+    enum engine_verdict *ret_verdicts, const struct ahead *ahead)
 {
     struct guess guesses[AHEAD_GUESSES];
     size_t fine = 0;
-    fetch_first(engine, commands, count, guesses);
+    assert(ahead->order <= AHEAD_GUESSES && ahead->order - ahead->neighbours < AHEAD_GUESSES);
+    for (size_t i = 0; i < ahead->index && i < count; i++)
+        fetch_index(engine, &commands[i]);
+    for (size_t i = 0; i < ahead->order && i < count; i++)
+        fetch_order(engine, &commands[i], &guesses[i]);
+    for (size_t i = 0; i < ahead->neighbours && i < count; i++)
+        fetch_neighbours(engine, &guesses[i]);
     for (size_t i = 0; i < count; i++) {
         __builtin_prefetch((const char *)commands + (i + AHEAD_COMMAND) * sizeof *commands);
-        if (i + AHEAD_INDEX < count)
-            fetch_index(engine, &commands[i + AHEAD_INDEX]);
-        if (i + AHEAD_ORDER < count)
-            fetch_order(engine, &commands[i + AHEAD_ORDER], &guesses[(i + AHEAD_ORDER) % AHEAD_GUESSES]);
-        if (i + AHEAD_NEIGHBOURS < count)
-            fetch_neighbours(engine, &guesses[(i + AHEAD_NEIGHBOURS) % AHEAD_GUESSES]);
-        if (i + AHEAD_TOUCH < count)
-            fetch_touch(engine, &commands[i + AHEAD_TOUCH]);
+        if (i + ahead->index < count)
+            fetch_index(engine, &commands[i + ahead->index]);
+        if (i + ahead->order < count)
+            fetch_order(engine, &commands[i + ahead->order], &guesses[(i + ahead->order) % AHEAD_GUESSES]);
+        if (ahead->neighbours > 0 && i + ahead->neighbours < count)
+            fetch_neighbours(engine, &guesses[(i + ahead->neighbours) % AHEAD_GUESSES]);
         enum engine_verdict verdict = apply_one(engine, &commands[i]);
         if (ret_verdicts)
             ret_verdicts[i] = verdict;
         fine += verdict == ENGINE_OK;
     }
     return fine;
+}
+
+size_t engine_apply_batch(
+    struct engine *engine, const struct engine_command *commands, size_t count, enum engine_verdict *ret_verdicts)
+{
+    if (engine->memory->orders_live > DEEP_FROM)
+        return apply_ahead(engine, commands, count, ret_verdicts, &deep);
+    return apply_ahead(engine, commands, count, ret_verdicts, &shallow);
 }
