@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 /* After anything changed: goes through the input, then settles. */
 static void connection_process(struct connection *connection);
@@ -28,15 +29,8 @@ static void set_state(struct connection *connection, enum connection_state state
 
 /* ---- The end ---- */
 
-static void on_closed(uv_handle_t *handle)
-{
-    struct connection *connection = handle->data;
-    xfree(connection->input);
-    xfree(connection->out);
-    xfree(connection);
-}
-
-void connection_close(struct connection *connection)
+/* It is no longer one of the server's. */
+static void leave(struct connection *connection)
 {
     struct server *server = connection->server;
     if (connection->state == CONNECTION_CLOSED)
@@ -54,23 +48,22 @@ void connection_close(struct connection *connection)
     if (connection->next)
         connection->next->previous = connection->previous;
     server->connection_count--;
-    uv_close((uv_handle_t *)&connection->tcp, on_closed);
 }
 
-static void on_shutdown(uv_shutdown_t *request, int status)
+void connection_close(struct connection *connection)
 {
-    (void)status;
-    struct connection *connection = request->data;
-    if (connection->ended)
-        connection_close(connection);
+    if (connection->state == CONNECTION_CLOSED)
+        return;
+    leave(connection);
+    if (!connection->called)
+        lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
 /* Closing at once while the client still sends would reset the connection, and the answer could be lost with it. */
 static void linger(struct connection *connection)
 {
-    connection->shutdown.data = connection;
     set_state(connection, CONNECTION_LINGER);
-    if (uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp, on_shutdown) != 0)
+    if (shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR) != 0)
         connection_close(connection);
 }
 
@@ -86,15 +79,24 @@ static void answer_written(struct connection *connection)
     connection_process(connection);
 }
 
-static void on_write(uv_write_t *request, int status)
+/* As much as the socket takes. libwebsockets keeps the end of a piece that did not fit, and calls when it is gone. */
+static void write_answer(struct connection *connection)
 {
-    struct connection *connection = request->data;
-    if (connection->state == CONNECTION_CLOSED)
-        return;
-    if (status < 0)
-        connection_close(connection);
-    else
-        answer_written(connection);
+    while (!lws_partial_buffered(connection->wsi)) {
+        const size_t left = connection->out_len - connection->out_done;
+        const size_t piece = left < CONNECTION_WRITE_MAX ? left : CONNECTION_WRITE_MAX;
+        unsigned char *start = (unsigned char *)connection->out + connection->out_done;
+        if (piece == 0) {
+            answer_written(connection);
+            return;
+        }
+        if (lws_write(connection->wsi, start, piece, LWS_WRITE_RAW) < 0) {
+            connection_close(connection);
+            return;
+        }
+        connection->out_done += piece;
+    }
+    connection_process(connection);
 }
 
 void connection_answer(struct connection *connection, struct call *call)
@@ -103,29 +105,18 @@ void connection_answer(struct connection *connection, struct call *call)
     connection->close = call->close;
     connection->out = TAKE(call->answer);
     connection->out_len = call->answer_len;
+    connection->out_done = 0;
     set_state(connection, CONNECTION_WRITING);
-    uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
-    const uv_buf_t all = uv_buf_init(connection->out, (unsigned)connection->out_len);
-    const int written = uv_try_write(stream, &all, 1);
-    if (written == (int)connection->out_len) {
-        answer_written(connection);
-        return;
-    }
-    const size_t done = written > 0 ? (size_t)written : 0;
-    const uv_buf_t rest = uv_buf_init(connection->out + done, (unsigned)(connection->out_len - done));
-    connection->write.data = connection;
-    if ((written < 0 && written != UV_EAGAIN) || uv_write(&connection->write, stream, &rest, 1, on_write) != 0)
-        connection_close(connection);
+    write_answer(connection);
 }
 
 /* ---- Requests in ---- */
 
 static void say_continue(struct connection *connection)
 {
-    static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    const uv_buf_t buffer = uv_buf_init(text, sizeof text - 1);
+    unsigned char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     /* If it does not get through, the client sends its body anyway, or goes away. */
-    (void)uv_try_write((uv_stream_t *)&connection->tcp, &buffer, 1);
+    (void)lws_write(connection->wsi, text, sizeof text - 1, LWS_WRITE_RAW);
 }
 
 static bool accept_call(
@@ -238,25 +229,16 @@ static void drop_input(struct connection *connection, size_t used)
     connection->input_size = 0;
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
-{
-    (void)suggested;
-    const struct connection *connection = handle->data;
-    /* Shared: on_read() uses or keeps all of it before the next read. */
-    *buffer = uv_buf_init(connection->server->read_buffer, sizeof connection->server->read_buffer);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer);
-
-/* Where a connection stands once it has used what it can: over, listening, or pausing because enough waits already. */
+/* Where a connection stands once it has used what it can: over, listening, or pausing while a request is handled. The
+ * pause leaves what comes in the meantime to the kernel; and libwebsockets, which closes as soon as it reads the end of
+ * what a client sends, does not read it before a client that sends no more has its answer. */
 static void settle(struct connection *connection)
 {
     const enum connection_state state = connection->state;
     if (state == CONNECTION_CLOSED)
         return;
     const bool idle = state == CONNECTION_IDLE;
-    const bool over = connection->ended || (connection->server->draining && connection->body_left == 0);
-    if ((idle && over) || (state != CONNECTION_WAITING && state != CONNECTION_WRITING && connection->ended)) {
+    if (idle && connection->server->draining && connection->body_left == 0) {
         connection_close(connection);
         return;
     }
@@ -264,13 +246,11 @@ static void settle(struct connection *connection)
         connection->in_request = true;
         connection->deadline_us = monotonic_us() + CONNECTION_REQUEST_TIMEOUT_S * 1000000LL;
     }
-    const bool pause = connection->ended || connection->input_len >= CONNECTION_INPUT_MAX;
+    const bool pause = state == CONNECTION_WAITING || state == CONNECTION_WRITING;
     if (pause == connection->paused)
         return;
     connection->paused = pause;
-    if (pause)
-        uv_read_stop((uv_stream_t *)&connection->tcp);
-    else if (uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read) != 0)
+    if (lws_rx_flow_control(connection->wsi, !pause) < 0)
         connection_close(connection);
 }
 
@@ -285,60 +265,67 @@ static void connection_process(struct connection *connection)
     settle(connection);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
+static void on_read(struct connection *connection, struct bytes data)
 {
-    struct connection *connection = stream->data;
-    if (len == 0)
-        return;
-    if (len < 0 && len != UV_EOF) {
-        connection_close(connection);
-        return;
-    }
-    if (len < 0) {
-        connection->ended = true;
-    } else if (connection->input_len > 0) {
-        keep(connection, (struct bytes){ buffer->base, (size_t)len });
+    if (connection->input_len > 0) {
+        keep(connection, data);
     } else {
         connection->processing = true;
-        const size_t used = take(connection, (struct bytes){ buffer->base, (size_t)len });
+        const size_t used = take(connection, data);
         connection->processing = false;
-        keep(connection, (struct bytes){ buffer->base + used, (size_t)len - used });
+        keep(connection, (struct bytes){ (const char *)data.data + used, data.len - used });
     }
     connection_process(connection);
 }
 
 /* ---- The beginning, and time ---- */
 
-static void set_peer(struct connection *connection)
+static void open_connection(struct connection *connection, struct lws *wsi)
 {
-    struct sockaddr_storage address;
-    int size = sizeof address;
-    if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&address, &size) != 0)
-        return;
-    if (address.ss_family == AF_INET)
-        uv_ip4_name((const struct sockaddr_in *)&address, connection->peer, sizeof connection->peer);
-    else if (address.ss_family == AF_INET6)
-        uv_ip6_name((const struct sockaddr_in6 *)&address, connection->peer, sizeof connection->peer);
-}
-
-void connection_accept(struct server *server)
-{
-    struct connection *connection = xcalloc(1, sizeof *connection);
+    struct server *server = lws_context_user(lws_get_context(wsi));
+    connection->wsi = wsi;
     connection->server = server;
-    connection->tcp.data = connection;
-    uv_tcp_init(server->options.loop, &connection->tcp);
-    const bool accepted = uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&connection->tcp) == 0;
     connection->next = server->connections;
     if (connection->next)
         connection->next->previous = connection;
     server->connections = connection;
     server->connection_count++;
     set_state(connection, CONNECTION_IDLE);
-    uv_tcp_nodelay(&connection->tcp, 1);
-    set_peer(connection);
-    if (!accepted || server->connection_count > SERVER_CONNECTIONS_MAX ||
-        uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read) != 0)
+    lws_get_peer_simple(wsi, connection->peer, sizeof connection->peer);
+    if (server->connection_count > SERVER_CONNECTIONS_MAX)
         connection_close(connection);
+}
+
+int connection_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct connection *connection = user;
+    if (!connection)
+        return 0; /* something of libwebsockets' own */
+    connection->called = true;
+    switch (reason) {
+    case LWS_CALLBACK_RAW_ADOPT:
+        open_connection(connection, wsi);
+        break;
+    case LWS_CALLBACK_RAW_RX:
+        on_read(connection, (struct bytes){ in, len });
+        break;
+    case LWS_CALLBACK_RAW_WRITEABLE:
+        if (connection->state == CONNECTION_WRITING)
+            write_answer(connection);
+        break;
+    case LWS_CALLBACK_RAW_CLOSE:
+        if (connection->server)
+            leave(connection);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        xfree(connection->input);
+        xfree(connection->out);
+        return 0;
+    default:
+        break;
+    }
+    connection->called = false;
+    return connection->state == CONNECTION_CLOSED ? -1 : 0;
 }
 
 void connection_expire(struct connection *connection, int64_t now_us)

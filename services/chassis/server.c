@@ -3,11 +3,16 @@
 #include "log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     BACKLOG = 1024,
+    ACCEPTS_MAX = 64, /* at once; then those who are here already have their turn */
     SWEEP_MS = 1000,
 };
 
@@ -85,10 +90,20 @@ void server_dispatch(struct server *server, struct call *call)
 
 /* ---- Life ---- */
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_connections(uv_poll_t *listener, int status, int events)
 {
-    if (status == 0)
-        connection_accept(listener->data);
+    struct server *server = listener->data;
+    (void)status, (void)events;
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        const int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+            uv_poll_stop(listener); /* instead of failing without end; on_sweep() tries again */
+        if (fd < 0)
+            return;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+        const lws_sock_file_fd_type adopted = { .sockfd = fd };
+        lws_adopt_descriptor_vhost(server->vhost, LWS_ADOPT_SOCKET, adopted, "http", NULL); /* closes it if it fails */
+    }
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -100,6 +115,22 @@ static void on_sweep(uv_timer_t *timer)
         connection_expire(connection, now);
         connection = next;
     }
+    if (server->listen_fd >= 0 && !uv_is_active((uv_handle_t *)&server->listener))
+        uv_poll_start(&server->listener, UV_READABLE, on_connections);
+}
+
+static int listen_at(const struct addrinfo *address)
+{
+    const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    const int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
 }
 
 static bool listen_on(struct server *server, struct error *e)
@@ -112,12 +143,45 @@ static bool listen_on(struct server *server, struct error *e)
     const int failed = getaddrinfo(options->host, port, &hints, &found);
     if (failed)
         return error_set(e, ERROR_FATAL, "cannot listen on %s: %s", options->host, gai_strerror(failed));
-    int code = uv_tcp_bind(&server->listener, found->ai_addr, 0);
+    const int fd = listen_at(found);
+    const int why = errno;
     freeaddrinfo(found);
-    if (code == 0)
-        code = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
-    if (code != 0)
-        return error_set(e, ERROR_FATAL, "cannot listen on %s port %s: %s", options->host, port, uv_strerror(code));
+    if (fd < 0)
+        return error_set(e, ERROR_FATAL, "cannot listen on %s port %s: %s", options->host, port,
+            uv_strerror(uv_translate_sys_error(why)));
+    server->listen_fd = fd;
+    server->listener.data = server;
+    uv_poll_init(options->loop, &server->listener, fd);
+    uv_poll_start(&server->listener, UV_READABLE, on_connections);
+    return true;
+}
+
+static void log_libwebsockets(int level, const char *line)
+{
+    log_warn("libwebsockets%s: %.*s", level == LLL_ERR ? " error" : "", (int)strcspn(line, "\n"), line);
+}
+
+/* libwebsockets on the service's loop, for sockets that this server accepts: raw ones. */
+static bool open_libwebsockets(struct server *server, struct error *e)
+{
+    static const struct lws_protocols protocols[] = {
+        { .name = "http", .callback = connection_event, .per_session_data_size = sizeof(struct connection) },
+        { 0 },
+    };
+    void *loops[] = { server->options.loop };
+    const struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .options = LWS_SERVER_OPTION_LIBUV,
+        .foreign_loops = loops,
+        .pt_serv_buf_size = CONNECTION_READ_MAX + LWS_PRE,
+        .user = server,
+    };
+    lws_set_log_level(LLL_ERR | LLL_WARN, log_libwebsockets);
+    server->lws = lws_create_context(&info);
+    server->vhost = server->lws ? lws_get_vhost_by_name(server->lws, "default") : NULL;
+    if (!server->vhost)
+        return error_set(e, ERROR_FATAL, "libwebsockets does not start: is its libuv plugin installed?");
     return true;
 }
 
@@ -125,23 +189,25 @@ bool server_open(const struct server_options *options, struct server **ret_serve
 {
     struct server *server = xcalloc(1, sizeof *server);
     server->options = *options;
+    server->listen_fd = -1;
     server->answers_end = &server->answers;
     pthread_mutex_init(&server->lock, NULL);
-    uv_tcp_init(options->loop, &server->listener);
     uv_async_init(options->loop, &server->answered, on_answered);
     uv_timer_init(options->loop, &server->sweep);
     uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-    server->listener.data = server->answered.data = server->sweep.data = server;
+    server->answered.data = server->sweep.data = server;
     *ret_server = server; /* the caller's in any case: its handles need the loop to close */
-    return listen_on(server, e);
+    return open_libwebsockets(server, e) && listen_on(server, e);
 }
 
 void server_drain(struct server *server)
 {
-    if (server->draining)
-        return;
     server->draining = true;
+    if (server->listen_fd < 0)
+        return;
     uv_close((uv_handle_t *)&server->listener, NULL);
+    close(server->listen_fd);
+    server->listen_fd = -1;
 }
 
 size_t server_pending(const struct server *server)
@@ -162,12 +228,14 @@ void server_close(struct server *server)
         connection_close(server->connections);
     uv_close((uv_handle_t *)&server->answered, NULL);
     uv_close((uv_handle_t *)&server->sweep, NULL);
+    lws_context_destroy(server->lws); /* the first of two: now its handles close */
 }
 
 void server_free(struct server *server)
 {
     if (!server)
         return;
+    lws_context_destroy(server->lws);
     pthread_mutex_destroy(&server->lock);
     xfree(server);
 }

@@ -1,5 +1,6 @@
-/* server.h -- HTTP/1.1 on the loop thread: connections in, calls out, answers back. libwebsockets on libuv parses and
- * writes; listening, limits and the life of a connection are here. Loop thread only, except server_answer(). */
+/* server.h -- HTTP/1.1 on the loop thread: connections in, calls out, answers back. libwebsockets on libuv reads and
+ * writes the sockets; http1.h parses; limits and the life of a connection are connection.h's. Loop thread only, except
+ * server_answer(). */
 #pragma once
 
 #include "call.h"
