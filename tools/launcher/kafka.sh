@@ -63,12 +63,13 @@ write_kafka_settings() {
     own "$home/kafka.properties"
 }
 
-# Sets kafka_java: the command of a Kafka program, short of its class. Serial collector and C1 first: one node starts in seconds.
-# Where its pauses (50 ms) matter, KAFKA_JVM names another.
+# Sets kafka_java: the command of a Kafka program, short of its class. Serial collector and the quick compiler only: one node starts in
+# seconds, and the slow compiler took 40 % of the broker's processor in its first minutes for code that handled a request no faster
+# (docs/benchmarks.md). For a broker of another size, or where the collector's pauses (50 ms) matter, KAFKA_JVM names others.
 kafka_command() {
-    local collector
-    read -ra collector <<<"${KAFKA_JVM:--XX:+UseSerialGC}"
-    kafka_java=(java "-Xms${KAFKA_HEAP:-512m}" "-Xmx${KAFKA_HEAP:-512m}" "${collector[@]}" -XX:+ExitOnOutOfMemoryError -Xshare:auto
+    local options
+    read -ra options <<<"${KAFKA_JVM:--XX:+UseSerialGC -XX:TieredStopAtLevel=1}"
+    kafka_java=(java "-Xms${KAFKA_HEAP:-512m}" "-Xmx${KAFKA_HEAP:-512m}" "${options[@]}" -XX:+ExitOnOutOfMemoryError -Xshare:auto
         -Djava.awt.headless=true "-Dlog4j2.configurationFile=$1" -cp "$(kafka_jars)/*")
 }
 
