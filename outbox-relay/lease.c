@@ -183,7 +183,7 @@ static void lease_count_parked(struct lease *lease)
 
     pg_arg_int64(lease->pg, LEASE_PARKED_MAX);
     if (!pg_query(lease->pg, &lease->control_sql.parked_count, &result, &e)) {
-        log_error("count of the parked rows", &e);
+        log_error_seldom("count of the parked rows", &e);
         return;
     }
     pthread_mutex_lock(&lease->lock);
@@ -200,7 +200,7 @@ static void lease_measure_slot(struct lease *lease)
 
     pg_arg_text(lease->pg, lease->slot);
     if (!pg_query(lease->pg, &sql_wal_retained, &result, &e)) {
-        log_error("log that the slot keeps", &e);
+        log_error_seldom("log that the slot keeps", &e);
         return;
     }
     pthread_mutex_lock(&lease->lock);
@@ -236,7 +236,7 @@ static bool lease_cleanup(struct lease *lease)
     if (monotonic_us() < lease->cleanup_again_us)
         return false;
     if (!cleanup_step(&lease->cleanup, lease->pg, monotonic_us(), &more, &e)) {
-        log_error("clean-up of the outbox", &e);
+        log_error_seldom("clean-up of the outbox", &e);
         lease->cleanup_again_us = monotonic_us() + (int64_t)CLEANUP_BACK_OFF_S * 1000000;
     }
     return more;

@@ -159,9 +159,10 @@ static bool publisher_conf(const struct publisher_options *options, struct publi
                                             idempotent ? "true" : id },
         { idempotent ? "enable.gapless.guarantee" : "transaction.timeout.ms", idempotent ? "false" : timeout },
         { "message.timeout.ms", timeout }, { "partitioner", "murmur2_random" },
-        { "linger.ms", idempotent ? "0" : "10" }, { "compression.codec", options->compression },
-        { "queue.buffering.max.kbytes", kbytes }, { "queue.buffering.max.messages", messages },
-        { "message.max.bytes", "16777216" }, { "batch.size", "1000000" },
+        /* A page is sent whole, by the flush. Rows that were added while others of their partition are under way make
+         * librdkafka spin until the broker has answered, on the core that the broker may need. */
+        { "linger.ms", "10" }, { "compression.codec", options->compression }, { "queue.buffering.max.kbytes", kbytes },
+        { "queue.buffering.max.messages", messages }, { "message.max.bytes", "16777216" }, { "batch.size", "1000000" },
         { "topic.metadata.propagation.max.ms", propagation }, { "socket.nagle.disable", "true" },
         { "reconnect.backoff.max.ms", "1000" } };
 

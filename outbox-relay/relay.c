@@ -5,6 +5,7 @@
 #include "metrics.h"
 #include "parking.h"
 #include "rerun.h"
+#include "telling.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -32,6 +33,7 @@ struct relay {
     const char *source_name;
     struct position committed; /* the thread's: what Kafka has */
     int64_t back_off_us;
+    struct telling telling;
     struct {
         struct metric *published, *parked, *commit_seconds, *up, *failures, *deleted;
     } metrics;
@@ -149,6 +151,7 @@ struct relay *relay_new(const struct relay_options *options)
     relay->options = options;
     relay->source_name = options->source;
     relay->back_off_us = BACK_OFF_MIN_US;
+    relay->telling = (struct telling)TELLING_INIT(options->source);
     relay->caught_up_us = now_us();
     position_init(&relay->committed);
     pthread_mutex_init(&relay->lock, NULL);
@@ -188,18 +191,14 @@ void relay_get_status(struct relay *relay, struct relay_status *ret_status)
 
 static void relay_enter(struct relay *relay, enum relay_state state, const struct error *why)
 {
-    bool changed;
-
     pthread_mutex_lock(&relay->lock);
-    changed = relay->status.state != state;
-    if (changed && relay->status.state == RELAY_STANDBY)
+    if (relay->status.state != state && relay->status.state == RELAY_STANDBY)
         relay->caught_up_us = now_us();
     relay->status.state = state;
     snprintf(relay->status.trouble, sizeof relay->status.trouble, "%s", why ? why->message : "");
     pthread_mutex_unlock(&relay->lock);
     metric_set(relay->metrics.up, state == RELAY_ACTIVE);
-    if (changed)
-        log_info("source %s: %s", relay->source_name, relay_state_name(state));
+    telling_state(&relay->telling, state);
 }
 
 /* The rate over the last second or more. */
@@ -290,7 +289,7 @@ static bool relay_take_lease(struct relay *relay, struct session *session, struc
                    lease_keep(session->lease, e);
         relay_enter(relay, RELAY_STANDBY, NULL);
         if (taken_over)
-            log_warn("source %s: the relay that held the lease is silent; its session was ended", relay->source_name);
+            telling_note(&relay->telling, true, "the relay that held the lease is silent; its session was ended");
         relay_sleep(relay, taken_over ? SLEEP_STEP_US : LEASE_RETRY_US);
     }
     return true;
@@ -315,14 +314,14 @@ static bool relay_load_position(struct relay *relay, struct session *session, st
         found = true;
     }
     if (relay->committed.commit_lsn > 0)
-        log_info("source %s: stored position: %" PRIX64 "/%" PRIX64 " and %" PRIu64 " rows, %" PRIu64
-                 " rows published so far",
-            relay->source_name, relay->committed.commit_lsn >> 32, relay->committed.commit_lsn & UINT32_MAX,
-            relay->committed.commit_index, relay->committed.published_rows);
+        telling_note(&relay->telling, false,
+            "stored position: %" PRIX64 "/%" PRIX64 " and %" PRIu64 " rows, %" PRIu64 " rows published so far",
+            relay->committed.commit_lsn >> 32, relay->committed.commit_lsn & UINT32_MAX, relay->committed.commit_index,
+            relay->committed.published_rows);
     else
-        log_info("source %s: %s position: before %.40s, now %.40s, last id %" PRIu64 ", %" PRIu64
-                 " rows published so far",
-            relay->source_name, found ? "stored" : "no stored", relay->committed.before.text, relay->committed.now.text,
+        telling_note(&relay->telling, false,
+            "%s position: before %.40s, now %.40s, last id %" PRIu64 ", %" PRIu64 " rows published so far",
+            found ? "stored" : "no stored", relay->committed.before.text, relay->committed.now.text,
             relay->committed.last_id, relay->committed.published_rows);
     return true;
 }
@@ -455,6 +454,7 @@ static bool relay_commit(
     if (!relay_committed(relay, session, position, store_now, e))
         return false;
     relay->back_off_us = BACK_OFF_MIN_US;
+    telling_success(&relay->telling);
     metric_observe(relay->metrics.commit_seconds, (double)(monotonic_us() - begin_us) / 1000000);
     metric_add(relay->metrics.published, rows);
     pthread_mutex_lock(&relay->lock);
@@ -571,7 +571,7 @@ static bool relay_recover(struct relay *relay, struct session *session, struct e
         return relay_refused(relay, session, e);
     if (e->kind != ERROR_TRANSIENT || !relay_resume(relay, session, &again))
         return false;
-    log_warn("source %s: a Kafka transaction was aborted and is repeated: %s", relay->source_name, e->message);
+    telling_setback(&relay->telling, "a Kafka transaction was aborted and is repeated", e);
     relay_back_off(relay);
     return true;
 }
@@ -736,6 +736,8 @@ static bool relay_session(struct relay *relay, struct session *session, struct e
 
         if (!ok && !relay_recover(relay, session, e))
             return false;
+        if (ok && relay_settled(relay, session))
+            telling_success(&relay->telling);
         error_clear(e);
     }
     return relay_finish(relay, session, e);
@@ -763,9 +765,9 @@ void relay_run(struct relay *relay)
         if (ok)
             continue;
         if (fenced)
-            log_warn("source %s: fenced: another relay publishes it, or a transaction outlived its time-out",
-                relay->source_name);
-        log_error(relay->source_name, &e);
+            telling_note(
+                &relay->telling, true, "fenced: another relay publishes it, or a transaction outlived its time-out");
+        telling_failure(&relay->telling, &e);
         metric_add(relay->metrics.failures, 1);
         relay_enter(relay, RELAY_BACKING_OFF, &e);
         relay_back_off(relay);

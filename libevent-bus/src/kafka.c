@@ -1,10 +1,12 @@
 #include <event_bus/kafka.h>
+#include <event_bus/repeats.h>
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 
-enum { CONF_ERROR_MAX = 128 };
+enum { CONF_ERROR_MAX = 128, LOG_LINE_MAX = 1024 };
 
 /* What is not here is TRANSIENT: the broker is away, moving, or busy. */
 static const struct {
@@ -69,12 +71,34 @@ bool kafka_error_take(rd_kafka_error_t *error, const char *what, struct error *e
     return false;
 }
 
-/* One configuration serves producers and consumers, so librdkafka's remark that the other kind's bounds are ignored is
- * noise. The rest goes where librdkafka puts it by default. */
-static void log_without_remarks(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+/* ---- What librdkafka says ---- */
+
+static kafka_log_sink *log_sink; /* NULL: stderr */
+static struct repeats log_repeats = REPEATS_INIT;
+
+void kafka_log_to(kafka_log_sink *sink)
 {
-    if (level <= LOG_WARNING && strcmp(facility, "CONFWARN") != 0)
-        rd_kafka_log_print(rk, level, facility, text);
+    log_sink = sink;
+}
+
+/* One configuration serves producers and consumers, so librdkafka's remark that the other kind's bounds are ignored is
+ * noise. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    char line[LOG_LINE_MAX];
+    uint64_t untold = 0;
+
+    if (level > LOG_WARNING || strcmp(facility, "CONFWARN") == 0)
+        return;
+    snprintf(line, sizeof line, "%s: %s", facility, text);
+    if (!repeats_tell(&log_repeats, line, monotonic_us(), &untold))
+        return;
+    if (untold > 0)
+        snprintf(line, sizeof line, "%.*s (and %" PRIu64 " more like it)", LOG_LINE_MAX - 64, text, untold);
+    if (log_sink)
+        log_sink(level, rk ? rd_kafka_name(rk) : "", facility, untold > 0 ? line : text);
+    else
+        rd_kafka_log_print(rk, level, facility, untold > 0 ? line : text);
 }
 
 bool kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *e)
@@ -122,7 +146,7 @@ bool kafka_conf(const struct kafka_options *options, rd_kafka_conf_t **ret_conf,
 
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
-    rd_kafka_conf_set_log_cb(conf, log_without_remarks);
+    rd_kafka_conf_set_log_cb(conf, on_log);
     if (!set_all(conf, options, e)) {
         rd_kafka_conf_destroy(conf);
         return false;

@@ -4,7 +4,10 @@
 static void on_error(void *context, const struct error *e)
 {
     const struct reader *reader = context;
-    log_error(reader->subscription->group, e);
+    if (error_is(e, ERROR_TRANSIENT)) /* one that is tried again; of dead letters each has its line */
+        log_error_seldom(reader->subscription->group, e);
+    else
+        log_error(reader->subscription->group, e);
 }
 
 static void on_state(void *context, const char *line)

@@ -1,5 +1,7 @@
 #include "log.h"
 
+#include <event_bus/repeats.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -159,13 +161,8 @@ void log_trace(enum log_level level, const struct trace *trace, const char *fmt,
     line_end(&line);
 }
 
-void log_error(const char *what, const struct error *e)
+static void write_error(enum log_level level, const char *message, const struct error *e)
 {
-    enum log_level level = e->kind == ERROR_TRANSIENT ? LOG_WARN : LOG_ERROR;
-    if (!is_wanted(level))
-        return;
-    char message[LOG_MESSAGE_MAX];
-    (void)snprintf(message, sizeof message, "%s: %s", what, e->message);
     struct line line;
     line_begin(&line, level, message);
     line_field(&line, "kind", error_kind_name(e->kind));
@@ -174,4 +171,39 @@ void log_error(const char *what, const struct error *e)
     if (*e->field)
         line_field(&line, "field", e->field);
     line_end(&line);
+}
+
+static enum log_level level_of(const struct error *e)
+{
+    return e->kind == ERROR_TRANSIENT ? LOG_WARN : LOG_ERROR;
+}
+
+void log_error(const char *what, const struct error *e)
+{
+    char message[LOG_MESSAGE_MAX];
+    if (!is_wanted(level_of(e)))
+        return;
+    (void)snprintf(message, sizeof message, "%s: %s", what, e->message);
+    write_error(level_of(e), message, e);
+}
+
+void log_error_seldom(const char *what, const struct error *e)
+{
+    static struct repeats repeats = REPEATS_INIT;
+    char message[LOG_MESSAGE_MAX];
+    uint64_t untold = 0;
+    (void)snprintf(message, sizeof message, "%s: %s", what, e->message);
+    if (!is_wanted(level_of(e)) || !repeats_tell(&repeats, message, monotonic_us(), &untold))
+        return;
+    if (untold > 0)
+        (void)snprintf(
+            message, sizeof message, "%s: %s (and %llu more like it)", what, e->message, (unsigned long long)untold);
+    write_error(level_of(e), message, e);
+}
+
+void log_kafka(int syslog_level, const char *client, const char *facility, const char *text)
+{
+    enum { SYSLOG_CRITICAL = 2 }; /* syslog.h has our names; what librdkafka calls an error it mends by itself */
+    log_write(
+        syslog_level <= SYSLOG_CRITICAL ? LOG_ERROR : LOG_WARN, "Kafka client %s: %s: %s", client, facility, text);
 }

@@ -12,7 +12,11 @@ void log_init(const char *service);
 void log_set_level(enum log_level level);
 void log_write(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 void log_trace(enum log_level level, const struct trace *trace, const char *fmt, ...) PRINTF(3, 4); /* adds trace_id */
-void log_error(const char *what, const struct error *e); /* level by kind: TRANSIENT is warn, others error */
+void log_error(const char *what, const struct error *e);        /* level by kind: TRANSIENT is warn, others error */
+void log_error_seldom(const char *what, const struct error *e); /* what comes again is counted: event_bus/repeats.h */
+
+/* For kafka_log_to(). */
+void log_kafka(int syslog_level, const char *client, const char *facility, const char *text);
 
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_write(LOG_INFO, __VA_ARGS__)

@@ -273,6 +273,7 @@ static void prepare_process(const char *name)
 {
     struct rlimit files;
     log_init(name);
+    kafka_log_to(log_kafka);
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

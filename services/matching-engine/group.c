@@ -295,7 +295,7 @@ static void handle_member_event(struct group *group, rd_kafka_message_t *message
         return;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka_error(message->err, rd_kafka_message_errstr(message), &e);
-        log_error("consumer group", &e);
+        log_error_seldom("consumer group", &e);
         if (e.kind == ERROR_FATAL)
             fail(group, &e);
     } else {
@@ -315,7 +315,7 @@ static bool begin_following(
     while (!know_cluster(group, e) || !standby_partitions(group->standby, &partitions, e)) {
         if (stopping(context))
             return true;
-        log_error("standby", e);
+        log_error_seldom("standby", e);
         usleep(RETRY_US);
     }
     for (int32_t i = 0; i < partitions; i++)

@@ -63,7 +63,7 @@ static bool read_committed_offset(struct shard *shard, struct error *e)
         kafka_error(code, "committed offset", e);
         if (e->kind != ERROR_TRANSIENT || monotonic_us() > give_up_us || atomic_load(&shard->leave))
             return false;
-        log_error("asking again", e);
+        log_error_seldom("asking again", e);
         usleep(COMMITTED_BACKOFF_US);
     }
 }
@@ -160,7 +160,7 @@ static bool handle_queue_error(const struct shard *shard, const rd_kafka_message
     kafka_error(message->err, shard->topic, e);
     if (e->kind == ERROR_FATAL)
         return false;
-    log_error(rd_kafka_message_errstr(message), e);
+    log_error_seldom(rd_kafka_message_errstr(message), e);
     return true;
 }
 

@@ -91,7 +91,12 @@ eventually 90 503 health
 expect 'unhealthy once the lag exceeds the setting' 503 "$got"
 while [ $((SECONDS - begun)) -lt "$OUTAGE_SECONDS" ]; do sleep 1; done
 waiting_kb=$(memory_kb VmRSS)
-at_most 'while it is away the log says what changed, and not more: lines' 80 $(($(grep -c . "$work/log") - lines_before))
+at_most 'while it is away the log says what changed, and not more: lines' 12 $(($(wc -l <"$work/log") - lines_before))
+if tail -n "+$((lines_before + 1))" "$work/log" | jq -es 'any(.[]; .msg | test("^Kafka client ")) and all(.[]; .level)' >/dev/null 2>&1; then
+    pass 'each line is JSON, those of librdkafka too'
+else
+    wrong 'each line is JSON, those of librdkafka too' "$(tail -n 3 "$work/log")"
+fi
 kill "$killer"
 wait "$killer" 2>/dev/null
 killer=''
@@ -104,6 +109,7 @@ expect 'those read from the log too' 1000 "$got"
 expect 'each once, and each key in order' "$OUTAGE_ROWS 0" "$(topic_order trade-ledger)"
 eventually 90 200 health
 expect 'and it is healthy again' 200 "$got"
+expect 'the log says of each source that it is active again' 3 "$(grep -c 'active, after .* failures' "$work/log")"
 peak_kb=$(memory_kb VmHWM)
 echo "-- $OUTAGE_ROWS rows waited; memory in MB: before $((before_kb / 1024)), while Kafka was away $((waiting_kb / 1024)), afterwards" \
     "$(($(memory_kb VmRSS) / 1024)), most $((peak_kb / 1024)); published $((took_ms / 1000)) s after the last kill of Kafka"

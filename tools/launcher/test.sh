@@ -1,10 +1,10 @@
 # test.sh -- ./penstock test and bench.
 #
-# Suites: lint; unit and integration (the plain build); sanitized (both again, and journeys, bad input and crashes, under ASan and UBSan);
-# system (tests/system/*.sh).
+# Suites: lint; unit, model (the relay's protocol, by spin) and integration (the plain build); sanitized (unit and integration again, and
+# journeys, bad input and crashes, under ASan and UBSan); system (tests/system/*.sh).
 # Every test program's cases are counted; a program without countable cases counts as one.
 
-all_suites=(lint unit integration sanitized system)
+all_suites=(lint unit model integration sanitized system)
 plain=$root/build-test sanitizing=$root/build-sanitized
 
 pass() {
@@ -126,6 +126,10 @@ suite_lint() {
 
 suite_unit() {
     run_meson unit "$plain" unit
+}
+
+suite_model() {
+    run_meson model "$plain" model
 }
 
 suite_integration() {

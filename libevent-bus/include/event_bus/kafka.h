@@ -20,6 +20,13 @@ struct kafka_options {
 EB_API MUST_CHECK bool kafka_conf(const struct kafka_options *options, rd_kafka_conf_t **ret_conf, struct error *e);
 EB_API MUST_CHECK bool kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *e);
 
+/* Where the warnings of clients made by kafka_conf() go. Called by librdkafka's threads; what comes again is counted,
+ * not repeated (repeats.h). level: as syslog's; facility: librdkafka's word for the matter, "FAIL". */
+typedef void kafka_log_sink(int level, const char *client, const char *facility, const char *text);
+
+/* NULL, the default: to stderr as librdkafka writes them. To be set before the first client is made. */
+EB_API void kafka_log_to(kafka_log_sink *sink);
+
 /* Full topic (or group) name. Writes at most 249 bytes, Kafka's limit; longer is ERROR_INVALID. */
 enum { KAFKA_TOPIC_MAX = 250 };
 EB_API MUST_CHECK bool kafka_topic_name(

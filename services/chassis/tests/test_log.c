@@ -1,6 +1,8 @@
 /* log: every line is one JSON object, whatever the message holds. */
 #include "../log.h"
 
+#include <event_bus/kafka.h>
+
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -114,4 +116,44 @@ Test(log, errors_and_traces_bring_their_fields)
     log_trace(LOG_INFO, &trace, "traced");
     json_auto_t *traced = read_line(fd);
     cr_expect_str_eq(text_of(traced, "trace_id"), id);
+}
+
+Test(log, an_error_that_comes_again_is_counted)
+{
+    int fd = stderr_to_pipe();
+    struct error e = { .kind = ERROR_TRANSIENT, .message = "the database is away" };
+    for (int i = 0; i < 1000; i++)
+        log_error_seldom("ledger-postings", &e);
+    json_auto_t *line = read_line(fd);
+    cr_expect_str_eq(text_of(line, "msg"), "ledger-postings: the database is away");
+    log_info("next");
+    json_auto_t *next = read_line(fd);
+    cr_expect_str_eq(text_of(next, "msg"), "next");
+}
+
+/* A client of nobody says at once that nobody is there, and again whenever it tries. */
+Test(log, what_librdkafka_says_is_json_too_and_said_once)
+{
+    int fd = stderr_to_pipe();
+    struct error e = { 0 };
+    const struct kafka_options nowhere = { .brokers = "127.0.0.1:1", .client_id = "sample" };
+    kafka_log_to(log_kafka);
+    for (int i = 0; i < 3; i++) {
+        rd_kafka_t *producer = NULL;
+        cr_assert(kafka_transactional_producer(&nowhere, "t", NULL, &producer, &e), "%s", e.message);
+        rd_kafka_error_destroy(rd_kafka_init_transactions(producer, 300));
+        rd_kafka_destroy(producer);
+    }
+    log_info("end");
+    size_t lines = 0;
+    char text[32 * 1024];
+    ssize_t len = read(fd, text, sizeof text - 1);
+    cr_assert_gt(len, 0);
+    text[len] = '\0';
+    cr_expect(strstr(text, "Connection refused"), "%s", text);
+    for (char *at = text, *end; (end = strchr(at, '\n')); at = end + 1, lines++) {
+        json_auto_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+        cr_expect(json_is_object(line), "%.*s", (int)(end - at), at);
+    }
+    cr_expect_leq(lines, 4, "three producers, and: refused; all brokers are down; end: %s", text);
 }
