@@ -8,7 +8,15 @@
 #include <string.h>
 #include <strings.h>
 
-enum { IDLE_EASY_MAX = 256 };
+enum { TARGETS_MAX = 8 };
+
+/* One service behind. What is beyond its connections waits here, in order: libcurl walks its own list of what waits at
+ * every answer. */
+struct target {
+    const char *base_url;
+    struct exchange *waiting, **last;
+    size_t running;
+};
 
 struct socket_watch {
     uv_poll_t poll;
@@ -18,8 +26,11 @@ struct socket_watch {
 
 struct exchange {
     struct upstreams *upstreams;
+    struct target *target;
     struct http_call *call;
-    CURL *easy;
+    CURL *easy; /* NULL while it waits */
+    struct exchange *waiting_next;
+    uint64_t deadline_ms; /* on the loop's clock */
     struct curl_slist *headers;
     char *url;
     char *body;
@@ -39,7 +50,9 @@ struct upstreams {
     uint32_t timeout_ms;
     size_t in_flight;
     struct exchange *first;
-    CURL *idle[IDLE_EASY_MAX];
+    struct target targets[TARGETS_MAX];
+    size_t target_count;
+    CURL *idle[TARGETS_MAX * UPSTREAM_CONNECTIONS_MAX];
     size_t idle_count;
     bool closing;
 };
@@ -111,11 +124,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 static void exchange_free(struct exchange *x)
 {
     struct upstreams *u = x->upstreams;
-    if (u->idle_count < IDLE_EASY_MAX) {
-        curl_easy_reset(x->easy);
+    if (x->easy) {
+        assert(u->idle_count < ARRAY_LEN(u->idle));
         u->idle[u->idle_count++] = x->easy;
-    } else {
-        curl_easy_cleanup(x->easy);
+        x->target->running--;
     }
     curl_slist_free_all(x->headers);
     *x->link = x->next;
@@ -149,6 +161,95 @@ static void answer_reply(struct exchange *x)
     service_reply(x->upstreams->runtime, call);
 }
 
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
+{
+    if (!value || !*value)
+        return list;
+    char *line = xasprintf("%s: %s", name, value);
+    struct curl_slist *longer = curl_slist_append(list, line);
+    xfree(line);
+    return longer ? longer : list;
+}
+
+static void set_request(struct exchange *x)
+{
+    const struct http_request *request = &x->call->request;
+    struct trace child;
+    trace_child(&request->trace, &child);
+    x->headers = add_header(NULL, "authorization", request->authorization);
+    x->headers = add_header(x->headers, "idempotency-key", request->idempotency_key);
+    x->headers = add_header(x->headers, "traceparent", child.parent);
+    x->headers = add_header(x->headers, "content-type", request->content_type);
+    x->headers = curl_slist_append(x->headers, "Expect:");
+    curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
+    curl_easy_setopt(x->easy, CURLOPT_HEADERDATA, x);
+    curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, x);
+    curl_easy_setopt(x->easy, CURLOPT_URL, x->url);
+    curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
+    curl_easy_setopt(x->easy, CURLOPT_HTTPGET, 1L); /* forgets the last request's body and HEAD */
+    if (strcmp(request->method, "POST") == 0 || request->body.len > 0) {
+        curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, request->body.len > 0 ? request->body.data : "");
+        curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    }
+    bool head = strcmp(request->method, "HEAD") == 0;
+    if (head)
+        curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
+    curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, head ? NULL : request->method);
+}
+
+/* With all that is the same for every request. NULL when libcurl has no more. */
+static CURL *easy_take(struct upstreams *u)
+{
+    if (u->idle_count > 0)
+        return u->idle[--u->idle_count];
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        return NULL;
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)UPSTREAM_CONNECT_TIMEOUT_MS);
+    return easy;
+}
+
+/* Sends it, or answers that it cannot be sent. */
+static void exchange_start(struct exchange *x)
+{
+    struct upstreams *u = x->upstreams;
+    uint64_t now_ms = uv_now(u->loop);
+    if (now_ms >= x->deadline_ms) {
+        answer_error(u, x->call, "overloaded", "the service behind is busy; the request was not sent to it");
+        exchange_free(x);
+        return;
+    }
+    if (!(x->easy = easy_take(u))) {
+        answer_error(u, x->call, "overloaded", "no handle for another request");
+        exchange_free(x);
+        return;
+    }
+    x->target->running++;
+    set_request(x);
+    curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)(x->deadline_ms - now_ms));
+    if (curl_multi_add_handle(u->multi, x->easy) != CURLM_OK) {
+        answer_error(u, x->call, "overloaded", "the request could not be started");
+        exchange_free(x);
+    }
+}
+
+static void start_waiting(struct upstreams *u, struct target *target)
+{
+    while (!u->closing && target->waiting && target->running < UPSTREAM_CONNECTIONS_MAX) {
+        struct exchange *x = target->waiting;
+        if (!(target->waiting = x->waiting_next))
+            target->last = &target->waiting;
+        exchange_start(x);
+    }
+}
+
 /* A request that never reached the other side, or whose repetition is harmless, gets a second try: the usual cause is a
  * keep-alive connection that the service closed at the same moment. */
 static bool worth_repeating(const struct exchange *x, CURLcode code)
@@ -161,6 +262,7 @@ static bool worth_repeating(const struct exchange *x, CURLcode code)
 static void exchange_done(struct exchange *x, CURLcode code)
 {
     struct upstreams *u = x->upstreams;
+    struct target *target = x->target;
     curl_multi_remove_handle(u->multi, x->easy);
     if (worth_repeating(x, code)) {
         x->repeated = true;
@@ -178,6 +280,7 @@ static void exchange_done(struct exchange *x, CURLcode code)
             answer_error(u, x->call, "upstream-unavailable", "the service behind is not reachable");
     }
     exchange_free(x);
+    start_waiting(u, target);
 }
 
 static void collect(struct upstreams *u)
@@ -274,8 +377,7 @@ bool upstreams_open(
     curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u);
     curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, set_timer);
     curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u);
-    curl_multi_setopt(u->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)UPSTREAM_CONNECTIONS_MAX);
-    curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, (long)UPSTREAM_CONNECTIONS_MAX);
+    curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, (long)(TARGETS_MAX * UPSTREAM_CONNECTIONS_MAX));
     *ret = u;
     return true;
 }
@@ -292,7 +394,8 @@ void upstreams_close(struct upstreams *u)
     u->closing = true;
     while (u->first) {
         struct exchange *x = u->first;
-        curl_multi_remove_handle(u->multi, x->easy);
+        if (x->easy)
+            curl_multi_remove_handle(u->multi, x->easy);
         answer_error(u, x->call, "shutting-down", "the gateway is shutting down");
         exchange_free(x);
     }
@@ -302,52 +405,16 @@ void upstreams_close(struct upstreams *u)
     uv_close((uv_handle_t *)&u->timer, upstreams_closed);
 }
 
-static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
+static struct target *target_of(struct upstreams *u, const char *base_url)
 {
-    if (!value || !*value)
-        return list;
-    char *line = xasprintf("%s: %s", name, value);
-    struct curl_slist *longer = curl_slist_append(list, line);
-    xfree(line);
-    return longer ? longer : list;
-}
-
-static void set_request(struct exchange *x)
-{
-    const struct http_request *request = &x->call->request;
-    struct trace child;
-    trace_child(&request->trace, &child);
-    x->headers = add_header(NULL, "authorization", request->authorization);
-    x->headers = add_header(x->headers, "idempotency-key", request->idempotency_key);
-    x->headers = add_header(x->headers, "traceparent", child.parent);
-    x->headers = add_header(x->headers, "content-type", request->content_type);
-    x->headers = curl_slist_append(x->headers, "Expect:");
-    curl_easy_setopt(x->easy, CURLOPT_URL, x->url);
-    curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
-    if (strcmp(request->method, "POST") == 0 || request->body.len > 0) {
-        curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, request->body.len > 0 ? request->body.data : "");
-        curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    for (size_t i = 0; i < u->target_count; i++) {
+        if (strcmp(u->targets[i].base_url, base_url) == 0)
+            return &u->targets[i];
     }
-    if (strcmp(request->method, "HEAD") == 0)
-        curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
-    else
-        curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, request->method);
-}
-
-static void set_transfer(struct exchange *x)
-{
-    curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
-    curl_easy_setopt(x->easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(x->easy, CURLOPT_HEADERDATA, x);
-    curl_easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, x);
-    curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(x->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(x->easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(x->easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)UPSTREAM_CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)x->upstreams->timeout_ms);
+    assert(u->target_count < TARGETS_MAX);
+    struct target *target = &u->targets[u->target_count++];
+    *target = (struct target){ .base_url = base_url, .last = &target->waiting };
+    return target;
 }
 
 void upstream_forward(struct upstreams *u, struct http_call *call, const char *base_url, const char *path)
@@ -357,23 +424,20 @@ void upstream_forward(struct upstreams *u, struct http_call *call, const char *b
         answer_error(u, call, "overloaded", "too many requests are under way");
         return;
     }
-    CURL *easy = u->idle_count > 0 ? u->idle[--u->idle_count] : curl_easy_init();
-    if (!easy) {
-        answer_error(u, call, "overloaded", "no handle for another request");
-        return;
-    }
     struct exchange *x = xcalloc(1, sizeof *x);
-    *x = (struct exchange){ .upstreams = u, .call = call, .easy = easy, .next = u->first, .link = &u->first };
+    *x = (struct exchange){ .upstreams = u,
+        .target = target_of(u, base_url),
+        .call = call,
+        .deadline_ms = uv_now(u->loop) + u->timeout_ms,
+        .next = u->first,
+        .link = &u->first };
     if (u->first)
         u->first->link = &x->next;
     u->first = x;
     u->in_flight++;
     x->url = *request->query ? xasprintf("%s%s?%s", base_url, path, request->query) : xasprintf("%s%s", base_url, path);
     x->repeatable = strcmp(request->method, "GET") == 0 || *request->idempotency_key;
-    set_request(x);
-    set_transfer(x);
-    if (curl_multi_add_handle(u->multi, easy) != CURLM_OK) {
-        answer_error(u, call, "overloaded", "the request could not be started");
-        exchange_free(x);
-    }
+    *x->target->last = x;
+    x->target->last = &x->waiting_next;
+    start_waiting(u, x->target);
 }
