@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 static double read_depth(void *queue)
 {
@@ -37,10 +38,20 @@ static void limit_batch(struct pool *pool, const struct http_route *spec)
         pool->workers[0].batch_max = spec->batch_max;
 }
 
+static uint32_t lane_threads(const struct service_runtime *runtime)
+{
+    if (runtime->common.lane_threads > 0)
+        return (uint32_t)runtime->common.lane_threads;
+    const long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+    const long most = runtime->service->lane_threads_max;
+    const long threads = half < most ? half : most;
+    return threads > 1 ? (uint32_t)threads : 1;
+}
+
 /* A pool for each of the lane's threads, made with its first route. */
 static void lane_queues(struct service_runtime *runtime, uint32_t lane, struct route *route)
 {
-    const uint32_t threads = runtime->service->lane_threads ? runtime->service->lane_threads : 1;
+    const uint32_t threads = lane_threads(runtime);
     assert(threads <= ROUTE_QUEUES_MAX);
     for (size_t i = 0; i < runtime->lane_count; i++)
         if (runtime->lane_ids[i] == lane) {

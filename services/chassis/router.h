@@ -14,7 +14,7 @@ typedef void (*loop_handler)(struct service_runtime *runtime, struct http_call *
 
 struct route {
     const struct http_route *spec;
-    struct queue *queues[ROUTE_QUEUES_MAX]; /* by user; see service.h, lane_threads */
+    struct queue *queues[ROUTE_QUEUES_MAX]; /* by user; see service.h, lane_threads_max */
     uint32_t queue_count;                   /* 0 for loop and proxied routes */
     loop_handler on_loop;                   /* answered at once, in the loop thread */
     struct metric *duration;

@@ -10,7 +10,7 @@
 #include "worker.h"
 
 enum {
-    LANES_MAX = 16,
+    LANES_MAX = 32,
     SUBSCRIPTIONS_MAX = 16,
     PARTITIONS_SHOWN_MAX = 64, /* of one subscription, in metrics */
     WORKERS_MAX = 256,
@@ -19,7 +19,7 @@ enum {
 /* Settings every service has. */
 struct common_settings {
     char *host;
-    int64_t port, workers, slow_workers, queue_max, shutdown_timeout_ms, log_level;
+    int64_t port, workers, slow_workers, lane_threads, queue_max, shutdown_timeout_ms, log_level;
     char *postgres_url;
     char *brokers, *topic_prefix, *security_protocol, *sasl_mechanism, *sasl_username, *sasl_password, *ssl_ca_location;
     char *identity_url, *jwt_issuer, *jwt_audience;

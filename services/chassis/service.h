@@ -7,9 +7,9 @@
  *     }
  *
  * Threads: one libuv loop for all sockets (main thread); `workers` threads with one connection each for plain routes;
- * one thread and connection (or lane_threads of them) for each lane of batched routes; one small pool for slow routes;
- * one thread and connection for each subscription; `background` threads of the service's own. Requests wait in bounded
- * queues: full is 503.
+ * one thread and connection (or up to lane_threads_max of them) for each lane of batched routes; one small pool for
+ * slow routes; one thread and connection for each subscription; `background` threads of the service's own. Requests
+ * wait in bounded queues: full is 503.
  *
  * Every service answers GET /health (process alive, consumers making progress), /health/db, /metrics.
  * SIGTERM: stop accepting, finish what is in flight (at most SHUTDOWN_TIMEOUT_MS), stop consumers after their batch,
@@ -54,8 +54,9 @@ struct service {
     bool database;
     /* Threads and connections of each lane, each with its own queue; 0: one. A user's requests always go to the same,
      * so that they stay in order and batches of different threads rarely wait for each other's locks. While one batch's
-     * commit is in flight another is read and decided. */
-    uint32_t lane_threads;
+     * commit is in flight another is read and decided; but batches are smaller then, and cost more. So it is half of
+     * the processors, at most this many, or what <NAME>_LANE_THREADS says. */
+    uint32_t lane_threads_max;
     /* Called once, after settings and database connection, before the sockets open. Whatever it returns in *ret_state
      * is handed to handlers by service_state(). false stops the start. */
     bool (*start)(struct service_runtime *runtime, const void *settings, void **ret_state, struct error *e);

@@ -50,6 +50,11 @@ static void add_http(struct builder *builder, const struct service *service)
                          "threads for requests that cost much CPU", .min = 1, .max = WORKERS_MAX });
     add_own(builder, (struct config_item){ "QUEUE_MAX", CONFIG_INT, AT(queue_max), "4096",
                          "requests that may wait in each queue; more are answered 503", .min = 1, .max = 1000000 });
+    if (service->lane_threads_max > 1)
+        add_own(builder,
+            (struct config_item){ "LANE_THREADS", CONFIG_INT, AT(lane_threads), "0",
+                "threads for each lane of batched requests, one database connection each; 0: by the processors",
+                .min = 0, .max = ROUTE_QUEUES_MAX });
     if (service->database)
         add_own(builder,
             (struct config_item){ "POSTGRES_URL", CONFIG_SECRET, AT(postgres_url), NULL, "database of this service" });

@@ -182,7 +182,7 @@ int main(int argc, char **argv)
         .routes = routes,
         .subscriptions = subscriptions,
         .database = true,
-        .lane_threads = 2,
+        .lane_threads_max = 2,
         .start = start,
         .stop = stop,
         .background = background,
