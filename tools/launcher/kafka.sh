@@ -7,9 +7,16 @@ kafka_jars() {
 }
 
 # Fetched to a folder beside, checked against the committed sums, then put in place: a half-fetched one is never used.
+# One at a time, where two runs share the cache.
 fetch_kafka() {
     local jars
     jars=$(kafka_jars)
+    (flock 9 && { [ -d "$jars" ] || fetch_jars "$jars"; }) 9>"$cache/kafka.lock"
+}
+
+# fetch_jars FOLDER
+fetch_jars() {
+    local jars=$1
     rm -rf "$jars.new" && mkdir -p "$jars.new" || return 1
     mvn --batch-mode --no-transfer-progress --file "$root/compose/kafka-pom.xml" dependency:copy-dependencies \
         -DoutputDirectory="$jars.new" -DincludeScope=runtime || return 1
