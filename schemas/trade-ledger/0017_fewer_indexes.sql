@@ -13,6 +13,6 @@ DO $$ BEGIN
 END $$;
 DROP SEQUENCE entries_id_seq;
 
--- The reference of a transfer (5) and of an operator's journal (9) is its own id, which is unique already.
+-- The reference of a transfer (5) is its own id, which is unique already.
 ALTER TABLE journals DROP CONSTRAINT journals_reference_kind_key;
-CREATE UNIQUE INDEX journals_reference ON journals (reference, kind) WHERE kind NOT IN (5, 9);
+CREATE UNIQUE INDEX journals_reference ON journals (reference, kind) WHERE kind <> 5;

@@ -72,6 +72,10 @@ Test(adjustments, are_booked_only_when_another_operator_approves_and_once)
         ask(world, "SELECT count(*) FROM journals j JOIN adjustments a ON a.journal_id = j.id WHERE j.kind = 9 AND "
                    "j.reference = 'adjustment:' || a.id AND j.note = 'goodwill' AND a.decision_reason = 'seen'"),
         1);
+    char query[48];
+    snprintf(query, sizeof query, "reference=adjustment:%s", id);
+    struct answer found = get(world, get_entries, (struct ask){ .user_id = 7, .query = query });
+    cr_expect_eq(json_array_size(json_object_get(found.json, "entries")), 1, "%s finds it", query);
     struct answer again = decide(world, CHECKER, id, "approve"), late = decide(world, CHECKER, id, "reject");
     cr_expect(again.status == 409 && late.status == 409 && strcmp(late.problem, "adjustment-not-open") == 0);
     cr_expect_eq(dollars(world), 110);
