@@ -150,9 +150,9 @@ struct wants {
         adjustments; /* ids; with amends, what named orders hold is locked too */
 };
 
-/* Each market of a user once. */
 /* Room for the effects of count commands; everything in it is the arena's. */
 struct batch *batch_new(struct arena *arena, const struct markets *markets, size_t count, int64_t now_us);
+/* Each market of a user once. */
 void batch_add_open_market(struct batch *batch, uint64_t user_id, const struct market *market);
 /* Takes back the batch's last new order, which it has told nobody of. */
 void batch_drop_order(struct batch *batch);

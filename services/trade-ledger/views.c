@@ -288,13 +288,7 @@ static char *balance_text(struct arena *arena, const struct asset *asset, int64_
 /* ,"name":value; nothing without one. Takes the reference. */
 static const char *member_text(struct arena *arena, const char *name, json_t *value)
 {
-    if (!value)
-        return "";
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    char *member = arena_printf(arena, ",\"%s\":%s", name, text);
-    free(text);
-    json_decref(value);
-    return member;
+    return value ? arena_printf(arena, ",\"%s\":%s", name, view_text(value, arena)) : "";
 }
 
 char *view_transfer(struct arena *arena, const struct ledger *ledger, const struct journal *journal,
@@ -435,7 +429,7 @@ json_t *view_market(const struct market *market, int64_t last_price_ticks)
 
 char *view_text(json_t *json, struct arena *arena)
 {
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
     char *copy = arena_strdup(arena, text);
     free(text);
     json_decref(json);

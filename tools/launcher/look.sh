@@ -124,7 +124,7 @@ command_help() {
 	  ./penstock down                  stop; state is kept
 	  ./penstock reset [--yes]         stop and delete all data; asks first
 	  ./penstock rotate-key            access tokens are signed with a new key, ten minutes from now
-	  ./penstock test [SUITE…]         all tests, or lint, unit, integration, sanitized, system
+	  ./penstock test [SUITE…]         all tests, or lint, unit, model, integration, sanitized, system
 	  ./penstock bench                 measure this machine
 
 	Settings are environment variables:
